@@ -1,0 +1,73 @@
+# `make` alone lists the targets. Environments are made on first use and renewed when their inputs change.
+
+VENV := .venv
+VENV310 := .venv310
+PYTHON := $(VENV)/bin/python
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+NODE_PATH := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+ARGS :=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint wasm site clean test-environment
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-6s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the digits model, then serve its page
+	@$(VENV)/bin/tinyinfer demo $(ARGS)
+
+test: test-environment ## run every test, the browser's and wasmer's included (ARGS="-k conv" chooses)
+	@$(PYTHON) tools/run_tests.py $(ARGS)
+
+lint: $(VENV)/.lint web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings .
+	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p tsconfig.json
+
+wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
+	@$(PYTHON) -m tinyinfer.wasm_backend.build
+
+site: $(VENV)/.demo web/node_modules/.installed ## make the static site in dist/site
+	@$(PYTHON) tools/build_site.py dist/site
+
+clean: ## remove everything that was built, environments included
+	@rm -rf $(VENV) $(VENV310) build dist tinyinfer/wasm_backend/_build web/node_modules
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test-environment: $(VENV)/.test $(VENV310)/.installed web/node_modules/.installed
+	@tools/install_chromium.sh
+
+$(VENV)/.made:
+	@tools/make_venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.made
+	@echo "▸ $(VENV): TinyInfer and what the demo needs"
+	@$(PYTHON) $(PIP_INSTALL) --editable '.[image,serve]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.demo
+	@echo "▸ $(VENV): what the tests need"
+	@$(PYTHON) $(PIP_INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml $(VENV)/.test
+	@echo "▸ $(VENV): linters"
+	@$(PYTHON) $(PIP_INSTALL) --editable '.[lint]'
+	@touch $@
+
+# Where there is no CPython 3.10 nothing is made, and the test summary says so.
+$(VENV310)/.installed: pyproject.toml
+	@if tools/find_python.sh 3.10 >/dev/null; then \
+		tools/make_venv.sh $(VENV310) 3.10 && \
+		echo "▸ $(VENV310): TinyInfer with wasmer" && \
+		$(VENV310)/bin/python $(PIP_INSTALL) --editable '.[wasmer,test-kernels]' && \
+		touch $@; \
+	fi
+
+web/node_modules/.installed: web/package-lock.json | $(VENV)/.made
+	@$(PYTHON) tools/web_dependencies.py
+	@touch $@

@@ -1,0 +1,69 @@
+"""Build hook of the wheel: assembled kernels, their sources and the web runtime become package data.
+
+    kernels_wat/**                    → tinyinfer/_kernels_wat/**
+    assembled kernels_wat/*.wat       → tinyinfer/wasm_backend/_build/*
+    web/**                            → tinyinfer/_web/**
+    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.js
+
+An editable install needs none of it: in a checkout the package reads `kernels_wat/` and `web/` in place.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+IDB_MODULE = Path("web", "node_modules", "idb", "build", "index.js")
+WEB_TOOLING = {"node_modules", "vendor", "package.json", "package-lock.json", "tsconfig.json", "biome.json"}
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Adds the built files to a standard wheel."""
+
+    def dependencies(self) -> list[str]:
+        """Node.js as a wheel, where the npm packages are still to be fetched and npm is missing."""
+        fetched = Path(self.root, IDB_MODULE).is_file()
+        return [] if fetched or shutil.which("npm") else [self._web_dependencies().NODE_WHEEL]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build what is missing and name every file's place in the wheel."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        if not (root / IDB_MODULE).is_file():
+            self._web_dependencies().install(development=False)
+        built = Path(self.directory, "kernels").resolve()
+        assemble_kernels(root, built)
+
+        include: dict[str, str] = build_data["force_include"]
+        include[str(root / "kernels_wat")] = "tinyinfer/_kernels_wat"
+        include[str(built)] = "tinyinfer/wasm_backend/_build"
+        include[str(root / IDB_MODULE)] = "tinyinfer/_web/vendor/idb.js"
+        for path in sorted((root / "web").iterdir()):
+            if path.name not in WEB_TOOLING:
+                include[str(path)] = f"tinyinfer/_web/{path.name}"
+
+    def _web_dependencies(self) -> ModuleType:
+        path = Path(self.root, "tools", "web_dependencies.py")
+        spec = importlib.util.spec_from_file_location("web_dependencies", path)
+        if spec is None or spec.loader is None:
+            raise RuntimeError(f"{path} is missing: build the wheel from a complete source tree")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def assemble_kernels(root: Path, out: Path) -> None:
+    """Assemble all kernels of the source tree `root` into an emptied `out`, in a process of its own."""
+    shutil.rmtree(out, ignore_errors=True)
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "tinyinfer.wasm_backend.build", "--out", str(out)]
+    subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)

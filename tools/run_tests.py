@@ -1,0 +1,74 @@
+"""Run the whole test suite: everything in this environment, then engine tests under wasmer on CPython 3.10.
+
+Arguments are passed on to pytest. The closing lines tell what ran where, and what could not run and why;
+the last one is the total: `N passed, N failed, N skipped`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON_310 = ROOT / ".venv310" / "bin" / "python"
+NO_TESTS_COLLECTED = 5  # pytest's exit code; a selection by ARGS may leave one of the runs empty
+
+
+def run_pytest(python: Path, arguments: list[str], environment: dict[str, str]) -> tuple[int, Counter[str]]:
+    """Run pytest under `python`; its exit code and the number of tests by outcome."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [str(python), "-m", "pytest", f"--junitxml={report}", *arguments]
+        code = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
+        return code, count_outcomes(report) if report.is_file() else Counter(failed=1)
+
+
+def count_outcomes(report: Path) -> Counter[str]:
+    """Count the tests of a JUnit report by outcome; an error counts as a failure."""
+    outcomes: Counter[str] = Counter()
+    for case in ElementTree.parse(report).iter("testcase"):
+        children = {child.tag for child in case}
+        failed, skipped = children & {"failure", "error"}, "skipped" in children
+        outcomes["failed" if failed else "skipped" if skipped else "passed"] += 1
+    return outcomes
+
+
+def describe(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{outcomes[kind]} {kind}" for kind in ("passed", "failed", "skipped"))
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    total: Counter[str] = Counter()
+    codes: list[int] = []
+    summary: list[str] = []
+
+    def run(title: str, python: Path, arguments: list[str], **environment: str) -> None:
+        print(f"\n▸ {title}", flush=True)
+        code, outcomes = run_pytest(python, arguments, environment)
+        codes.append(code)
+        total.update(outcomes)
+        summary.append(f"{title}: {describe(outcomes)}")
+
+    here = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    run(f"all tests, {here}", Path(sys.executable), arguments)
+    title = "engine tests under wasmer"
+    if PYTHON_310.is_file():
+        selected = ["-m", "engine", *arguments]
+        run(f"{title}, Python 3.10", PYTHON_310, selected, TINYINFER_TEST_ENGINES="wasmer")
+    else:
+        summary.append(f"{title}: not run, because no CPython 3.10 was found on this machine")
+
+    print("\n" + "\n".join(summary))
+    print(describe(total), flush=True)
+    failed = [code for code in codes if code not in (0, NO_TESTS_COLLECTED)]
+    return failed[0] if failed else 0 if sum(total.values()) else NO_TESTS_COLLECTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
