@@ -3,16 +3,16 @@
 VENV := .venv
 VENV310 := .venv310
 PYTHON := $(VENV)/bin/python
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
 NODE_PATH := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 ARGS :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint wasm site clean test-environment
+.PHONY: help demo test lint wasm site check-wheel check-site clean test-environment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-6s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the digits model, then serve its page
 	@$(VENV)/bin/tinyinfer demo $(ARGS)
@@ -20,7 +20,7 @@ demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the d
 test: test-environment ## run every test, the browser's and wasmer's included (ARGS="-k conv" chooses)
 	@$(PYTHON) tools/run_tests.py $(ARGS)
 
-lint: $(VENV)/.lint web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
+lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings .
@@ -29,15 +29,21 @@ lint: $(VENV)/.lint web/node_modules/.installed ## ruff, mypy --strict, biome, t
 wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
 	@$(PYTHON) -m tinyinfer.wasm_backend.build
 
-site: $(VENV)/.demo web/node_modules/.installed ## make the static site in dist/site
-	@$(PYTHON) tools/build_site.py dist/site
+site: $(VENV)/.demo web/node_modules/.installed ## make the static site of the digits demo in dist/site
+	@$(VENV)/bin/tinyinfer bundle examples/digits/digits.onnx -o dist/site
+
+check-wheel: $(VENV)/.dev web/node_modules/.installed ## build the wheel and use it in a fresh environment
+	@$(PYTHON) tools/check_wheel.py
+
+check-site: test-environment site ## open dist/site in headless Chromium
+	@TINYINFER_TEST_SITE=dist/site $(PYTHON) -m pytest tests/test_site.py
 
 clean: ## remove everything that was built, environments included
 	@rm -rf $(VENV) $(VENV310) build dist tinyinfer/wasm_backend/_build web/node_modules
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-test-environment: $(VENV)/.test $(VENV310)/.installed web/node_modules/.installed
+test-environment: $(VENV)/.dev $(VENV310)/.installed web/node_modules/.installed
 	@tools/install_chromium.sh
 
 $(VENV)/.made:
@@ -49,15 +55,10 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@$(PYTHON) $(PIP_INSTALL) --editable '.[image,serve]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml $(VENV)/.demo
-	@echo "▸ $(VENV): what the tests need"
-	@$(PYTHON) $(PIP_INSTALL) --editable '.[test]'
-	@touch $@
-
-$(VENV)/.lint: pyproject.toml $(VENV)/.test
-	@echo "▸ $(VENV): linters"
-	@$(PYTHON) $(PIP_INSTALL) --editable '.[lint]'
-	@touch $@
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	@echo "▸ $(VENV): TinyInfer, what the tests need and the linters"
+	@$(PYTHON) $(PIP_INSTALL) --editable '.[test,lint]'
+	@touch $(VENV)/.demo $@
 
 # Where there is no CPython 3.10 nothing is made, and the test summary says so.
 $(VENV310)/.installed: pyproject.toml

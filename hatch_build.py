@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,16 +41,21 @@ class CustomBuildHook(BuildHookInterface[Any]):
         root = Path(self.root)
         if not (root / IDB_MODULE).is_file():
             self._web_dependencies().install(development=False)
-        built = Path(self.directory, "kernels").resolve()
-        assemble_kernels(root, built)
+        self.built = tempfile.TemporaryDirectory()
+        assemble_kernels(root, Path(self.built.name))
 
         include: dict[str, str] = build_data["force_include"]
         include[str(root / "kernels_wat")] = "tinyinfer/_kernels_wat"
-        include[str(built)] = "tinyinfer/wasm_backend/_build"
+        include[self.built.name] = "tinyinfer/wasm_backend/_build"
         include[str(root / IDB_MODULE)] = "tinyinfer/_web/vendor/idb.js"
         for path in sorted((root / "web").iterdir()):
             if path.name not in WEB_TOOLING:
                 include[str(path)] = f"tinyinfer/_web/{path.name}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the assembled kernels, which the finished wheel holds now."""
+        if version != "editable":
+            self.built.cleanup()
 
     def _web_dependencies(self) -> ModuleType:
         path = Path(self.root, "tools", "web_dependencies.py")
@@ -62,8 +68,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
 
 def assemble_kernels(root: Path, out: Path) -> None:
-    """Assemble all kernels of the source tree `root` into an emptied `out`, in a process of its own."""
-    shutil.rmtree(out, ignore_errors=True)
+    """Assemble all kernels of the source tree `root` into `out`, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "tinyinfer.wasm_backend.build", "--out", str(out)]
     subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,143 @@
+"""The wheel holds everything that a machine without the checkout needs, and the build tools fail clearly."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """A wheel built from this checkout by its own build backend."""
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(out), str(ROOT)], check=True, stdin=subprocess.DEVNULL)
+    (path,) = out.glob("tinyinfer-*-py3-none-any.whl")
+    return zipfile.ZipFile(path)
+
+
+def metadata(wheel: zipfile.ZipFile, name: str) -> str:
+    (path,) = (entry for entry in wheel.namelist() if entry.endswith(f".dist-info/{name}"))
+    return wheel.read(path).decode()
+
+
+def test_wheel_has_every_module_and_is_typed(wheel: zipfile.ZipFile) -> None:
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tinyinfer").rglob("*.py")}
+    assert modules <= set(wheel.namelist())
+    assert "tinyinfer/py.typed" in wheel.namelist()
+
+
+def test_wheel_has_kernel_sources_byte_for_byte(wheel: zipfile.ZipFile) -> None:
+    sources = sorted((ROOT / "kernels_wat").rglob("*.wat"))
+    assert sources
+    for path in sources:
+        packed = f"tinyinfer/_kernels_wat/{path.relative_to(ROOT / 'kernels_wat').as_posix()}"
+        assert wheel.read(packed) == path.read_bytes(), packed
+
+
+def test_wheel_has_assembled_kernels(wheel: zipfile.ZipFile) -> None:
+    modules = [name for name in wheel.namelist() if name.endswith(".wasm")]
+    assert modules
+    for name in modules:
+        assert name.startswith("tinyinfer/wasm_backend/_build/")
+        assert wheel.read(name).startswith(b"\0asm\x01\0\0\0"), f"{name} is not a WebAssembly module"
+
+
+def test_wheel_has_web_runtime_and_idb(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    for path in (ROOT / "web").glob("*.js"):
+        assert wheel.read(f"tinyinfer/_web/{path.name}") == path.read_bytes()
+    assert "tinyinfer/_web/index.js" in names
+    assert b"openDB" in wheel.read("tinyinfer/_web/vendor/idb.js")
+
+
+def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
+    unwanted = re.compile(r"node_modules|package(-lock)?\.json|tsconfig|biome|__pycache__|^tests/|^tools/")
+    assert [name for name in wheel.namelist() if unwanted.search(name)] == []
+    assert len(wheel.namelist()) == len(set(wheel.namelist()))
+
+
+def test_wheel_names_its_command(wheel: zipfile.ZipFile) -> None:
+    assert "tinyinfer = tinyinfer.cli:main" in metadata(wheel, "entry_points.txt")
+
+
+def test_python_and_npm_packages_have_one_version(wheel: zipfile.ZipFile) -> None:
+    version = Parser().parsestr(metadata(wheel, "METADATA"))["Version"]
+    assert json.loads((ROOT / "web" / "package.json").read_text())["version"] == version
+
+
+def test_lock_file_names_no_download_address() -> None:
+    packages = json.loads((ROOT / "web" / "package-lock.json").read_text())["packages"]
+    assert len(packages) > 1
+    assert [name for name, entry in packages.items() if "resolved" in entry] == []
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def find_python(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run tools/find_python.sh with nothing but `path` and no pyenv to look in."""
+    environment = {"PATH": str(path), "HOME": str(path), "PYENV_ROOT": str(path)}
+    command = ["/bin/sh", str(ROOT / "tools" / "find_python.sh"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the build scripts are POSIX shell")
+class TestFindPython:
+    VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    def test_a_shim_that_fails_is_passed_over(self, tmp_path: Path) -> None:
+        write_script(tmp_path / "python3", "echo 'command not found' >&2; exit 127")
+        (tmp_path / "python3.11").symlink_to(sys.executable)
+        found = find_python(tmp_path)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert Path(found.stdout.strip()).exists()
+
+    def test_an_exact_version_is_found(self, tmp_path: Path) -> None:
+        (tmp_path / "python3").symlink_to(sys.executable)
+        assert find_python(tmp_path, self.VERSION).returncode == 0
+
+    def test_another_version_is_not_taken_for_it(self, tmp_path: Path) -> None:
+        (tmp_path / "python3.9").symlink_to(sys.executable)
+        found = find_python(tmp_path, "3.9")
+        assert (found.returncode, found.stdout) == (1, "")
+
+
+def test_missing_npm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = load_tool("web_dependencies")
+    monkeypatch.setattr(tool, "npm_environment", lambda: None)
+    with pytest.raises(tool.NodeMissingError, match="put npm on PATH, or install the PyPI package"):
+        tool.install(development=False)
+
+
+def test_outcomes_are_counted_from_the_report(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite><testcase/><testcase/><testcase><skipped/></testcase>"
+        "<testcase><failure/></testcase><testcase><error/></testcase></testsuite></testsuites>"
+    )
+    tool = load_tool("run_tests")
+    assert tool.describe(tool.count_outcomes(report)) == "2 passed, 2 failed, 1 skipped"
