@@ -128,7 +128,7 @@ class TestFindPython:
 
 def test_missing_npm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     tool = load_tool("web_dependencies")
-    monkeypatch.setattr(tool, "npm_environment", lambda: None)
+    monkeypatch.setattr(tool, "npm_command", lambda: None)
     with pytest.raises(tool.NodeMissingError, match="put npm on PATH, or install the PyPI package"):
         tool.install(development=False)
 

