@@ -1,0 +1,350 @@
+"""Assemble `kernels_wat/` into the WebAssembly modules that are shipped.
+
+    python -m tinyinfer.wasm_backend.build
+
+One module per tier, in `_build/`, beside `kernels.json`: sizes, hashes and the kernels' signatures. The same
+sources always give the same bytes. In a checkout the modules are assembled on first use and again when a
+source changes; an installed package contains them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tinyinfer.errors import WatError
+from tinyinfer.wasm_backend import macros, peephole, wat
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SOURCES = (PACKAGE.parent / "kernels_wat", PACKAGE / "_kernels_wat")
+BUILD = PACKAGE / "wasm_backend" / "_build"
+MANIFEST = "kernels.json"
+MANIFEST_FORMAT = 1
+
+# The instructions a tier must not contain, by a part of their name. The portable tier runs on the oldest
+# supported engine, which does not know all of the final SIMD instructions.
+FORBIDDEN = {
+    "simd128": re.compile("relaxed|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2"),
+}
+TIERS = tuple(FORBIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A kernel's parameter: its name in the source without `$`, and its type (`i32` or `f32`)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelModule:
+    """An assembled module, ready for an engine."""
+
+    tier: str
+    wasm: bytes
+    sha256: str
+    signatures: Mapping[str, tuple[Param, ...]]
+
+    def signature(self, name: str) -> tuple[Param, ...]:
+        """The parameters of the kernel `name`, in order; raises `KeyError` naming it when there is none."""
+        return self.signatures[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A module with what the manifest tells about it."""
+
+    wasm: bytes
+    signatures: Mapping[str, tuple[Param, ...]]
+    results: Mapping[str, tuple[str, ...]]
+    code_sizes: Mapping[str, int]
+
+
+# --- Sources ------------------------------------------------------------------------------------------------
+
+
+def find_sources() -> Path | None:
+    """The folder of the kernel sources: the checkout's, or the installed package's copy."""
+    return next((folder for folder in SOURCES if folder.is_dir()), None)
+
+
+def read_sources(folder: Path, tier: str) -> list[wat.Source]:
+    """The sources of a tier: `lib*.wat` first, the tier's own definitions, then all others by name."""
+    tier_file = folder / "tier" / f"{tier}.wat"
+    if not tier_file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("tier/*.wat"))) or "none"
+        raise WatError(f"{tier_file.name}: no such tier in {folder / 'tier'}; found: {known}")
+    files = sorted(folder.glob("*.wat"))
+    libraries = [path for path in files if path.name.startswith("lib")]
+    others = [path for path in files if path not in libraries]
+    return [
+        wat.Source(f"{folder.name}/{path.relative_to(folder).as_posix()}", path.read_text(encoding="utf-8"))
+        for path in [*libraries, tier_file, *others]
+    ]
+
+
+def source_hash(folder: Path) -> str:
+    """A hash of everything the modules depend on: all sources and the code that assembles them."""
+    digest = hashlib.sha256()
+    code = [Path(module.__file__ or "") for module in (wat, macros, peephole)] + [Path(__file__)]
+    for path in [*sorted(folder.rglob("*.wat")), *code]:
+        content = path.read_bytes()
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+# --- Assembling ---------------------------------------------------------------------------------------------
+
+
+def assemble(sources: list[wat.Source], tier: str = "simd128") -> Assembled:
+    """Expand and assemble sources; raises `WatError` naming file and line of what is wrong."""
+    module = wat.read_module(sources)
+    fields = macros.expand_module(module)
+    for form in (form for field in fields for form in field.walk()):
+        if FORBIDDEN[tier].search(form.head):
+            wat.fail(form.at, f"{form.head} is not available in the {tier} tier")
+    _to_wasm(wat.print_module(wat.plain_fields(module)), _standard_engine())
+    wasm = _to_wasm(wat.print_module(fields), _portable_engine())
+    names = [field.words[1][1:] for field in fields if field.head == "func"]
+    kernels = {f.name[1:]: f for f in module.functions.values() if f.exported}
+    return Assembled(
+        wasm=_without_custom_sections(wasm),
+        signatures={name: tuple(Param(p.name[1:], p.type) for p in f.params) for name, f in kernels.items()},
+        results={name: f.results for name, f in kernels.items()},
+        code_sizes=dict(zip(names, (end - start for start, end in _code_bodies(wasm)))),
+    )
+
+
+def _standard_engine() -> Any:
+    """An engine for the sources as they are written, macros being functions that take functions."""
+    import wasmtime
+
+    config = wasmtime.Config()
+    config.wasm_function_references = True
+    return wasmtime.Engine(config)
+
+
+def _portable_engine() -> Any:
+    """An engine that accepts what the oldest supported engine does, as far as it can be told to."""
+    import wasmtime
+
+    config = wasmtime.Config()
+    config.wasm_multi_value = False
+    config.wasm_relaxed_simd = False
+    return wasmtime.Engine(config)
+
+
+def _to_wasm(printed: wat.Printed, engine: Any) -> bytes:
+    """Assemble and validate module text; errors name the place in the source."""
+    import wasmtime
+
+    try:
+        wasm = bytes(wasmtime.wat2wasm(printed.text))
+    except wasmtime.WasmtimeError as error:
+        message = str(error)
+        line = re.search(r"<anon>:(\d+)", message)
+        place = printed.places[int(line[1]) - 1] if line else "kernels"
+        raise WatError(f"{place}: {message.splitlines()[0]}") from None
+    try:
+        wasmtime.Module.validate(engine, wasm)
+    except wasmtime.WasmtimeError as error:
+        message = str(error).splitlines()[0]
+        raise WatError(f"{_place_of_offset(message, wasm, printed)}: {message}") from None
+    return wasm
+
+
+def _place_of_offset(message: str, wasm: bytes, printed: wat.Printed) -> str:
+    """The function in which validation failed, and where it is defined."""
+    lines = zip(printed.text.splitlines(), printed.places)
+    functions = [(line.split()[1], place) for line, place in lines if line.startswith(" (func $")]
+    found = re.search(r"at offset 0x([0-9a-f]+)", message)
+    offset = int(found[1], 16) if found else -1
+    for (start, end), (name, place) in zip(_code_bodies(wasm), functions):
+        if start <= offset <= end:
+            return f"{place}: in func {name}"
+    return "kernels"
+
+
+def _sections(wasm: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """The id of each section, where it begins, and where its content begins and ends."""
+    position = 8
+    while position < len(wasm):
+        size, content = _leb128(wasm, position + 1)
+        yield wasm[position], position, content, content + size
+        position = content + size
+
+
+def _without_custom_sections(wasm: bytes) -> bytes:
+    """The module without names and other custom sections (id 0), which do not change what it does."""
+    return wasm[:8] + b"".join(wasm[start:end] for kind, start, _, end in _sections(wasm) if kind != 0)
+
+
+def _code_bodies(wasm: bytes) -> list[tuple[int, int]]:
+    """Where each function's code begins and ends, in the order of the functions."""
+    bodies = []
+    for kind, _, content, _ in _sections(wasm):
+        if kind == 10:
+            count, position = _leb128(wasm, content)
+            for _ in range(count):
+                size, start = _leb128(wasm, position)
+                position = start + size
+                bodies.append((start, position))
+    return bodies
+
+
+def _leb128(data: bytes, position: int) -> tuple[int, int]:
+    """An unsigned LEB128 number and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+
+
+# --- Files --------------------------------------------------------------------------------------------------
+
+
+def build(folder: Path, out: Path) -> dict[str, Assembled]:
+    """Assemble all tiers of the sources in `folder` and write modules and manifest to `out`."""
+    tiers = {tier: assemble(read_sources(folder, tier), tier) for tier in TIERS}
+    out.mkdir(parents=True, exist_ok=True)
+    for tier, assembled in tiers.items():
+        _write(out / module_file(tier), assembled.wasm)
+    manifest = {
+        "format": MANIFEST_FORMAT,
+        "sources": source_hash(folder),
+        "tiers": {
+            tier: {
+                "file": module_file(tier),
+                "sha256": hashlib.sha256(assembled.wasm).hexdigest(),
+                "raw": len(assembled.wasm),
+                "gzip": len(gzip.compress(assembled.wasm, 9, mtime=0)),
+                "code": dict(sorted(assembled.code_sizes.items())),
+            }
+            for tier, assembled in tiers.items()
+        },
+        "kernels": {
+            name: {
+                "params": [[p.name, p.type] for p in params],
+                "results": list(tiers[TIERS[0]].results[name]),
+            }
+            for name, params in sorted(tiers[TIERS[0]].signatures.items())
+        },
+    }
+    _write(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    return tiers
+
+
+def module_file(tier: str) -> str:
+    """The file name of a tier's module."""
+    return f"kernels.{tier}.wasm"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file as a whole: a reader sees the old or the new content, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(out: Path, tier: str, sources: str | None = None) -> KernelModule | None:
+    """Read a built module; None when it is missing, damaged, or not of the source hash `sources`."""
+    try:
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        entry = manifest["tiers"][tier]
+        wasm = (out / entry["file"]).read_bytes()
+    except (OSError, ValueError, KeyError):
+        return None
+    digest = hashlib.sha256(wasm).hexdigest()
+    stale = sources is not None and manifest.get("sources") != sources
+    if stale or manifest.get("format") != MANIFEST_FORMAT or digest != entry["sha256"]:
+        return None
+    signatures = {
+        name: tuple(Param(*param) for param in kernel["params"])
+        for name, kernel in manifest["kernels"].items()
+    }
+    return KernelModule(tier, wasm, digest, signatures)
+
+
+def ensure_built(tier: str = "simd128", out: Path = BUILD) -> KernelModule:
+    """The module of a tier, assembled first when its sources have changed.
+
+    Raises `WatError` when a source is wrong, or neither modules nor sources are there.
+    """
+    if tier not in TIERS:
+        raise WatError(f"unknown tier {tier!r}; known: {', '.join(TIERS)}")
+    folder = find_sources()
+    editable = folder is not None and folder == SOURCES[0]
+    module = load(out, tier, source_hash(folder) if folder and editable else None)
+    if module is not None:
+        return module
+    if folder is None:
+        raise WatError(f"neither assembled kernels in {out} nor their sources in {SOURCES[0]} were found")
+    assembled = build(folder, out)[tier]
+    digest = hashlib.sha256(assembled.wasm).hexdigest()
+    return KernelModule(tier, assembled.wasm, digest, assembled.signatures)
+
+
+@cache
+def load_kernels(tier: str = "simd128") -> KernelModule:
+    """The module of a tier; read, and if need be assembled, once in a process."""
+    return ensure_built(tier)
+
+
+# --- Command ------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Assemble what has changed and print a table of the modules."""
+    parser = argparse.ArgumentParser(prog="python -m tinyinfer.wasm_backend.build", description=main.__doc__)
+    parser.add_argument("--out", type=Path, default=BUILD, help="folder to write (default: in the package)")
+    parser.add_argument("--verbose", action="store_true", help="also print every function's code size")
+    arguments = parser.parse_args()
+    try:
+        _report(arguments.out, arguments.verbose)
+    except WatError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def _report(out: Path, verbose: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("module", "raw", "gzip", "sha256", "kernels", title="WebAssembly kernels")
+    sizes = Table("function", "tier", "bytes", title="Code sizes")
+    for tier in TIERS:
+        ensure_built(tier, out)
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        entry = manifest["tiers"][tier]
+        raw, gzipped = f"{entry['raw']:,}", f"{entry['gzip']:,}"
+        table.add_row(entry["file"], raw, gzipped, entry["sha256"][:12], str(len(manifest["kernels"])))
+        for name, size in entry["code"].items():
+            sizes.add_row(name, tier, f"{size:,}")
+    console = Console()
+    if verbose:
+        console.print(sizes)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Inline expansion of macros, the functions of kernel sources whose name ends in `!`.
+
+The expanded function means exactly what the plain one does:
+
+* Folded text is a sequence of stack instructions, and a function's body, given its parameters, leaves its
+  results on the stack. So a call becomes: its arguments, the assignment of the parameters, the body. No block
+  is needed, for any number of results.
+* The variables of a macro become locals of the caller, named by the path of macros that leads to them. Two
+  expansions with one path follow each other in time, so they share locals; variables that the body may read
+  before it assigns them are zeroed, as a call would.
+* Labels get new names, unique in the function.
+* A parameter of type `(ref $t)` stands for a function named in the call, known wherever it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tinyinfer.wasm_backend import peephole
+from tinyinfer.wasm_backend.wat import (
+    BRANCHES,
+    LOCAL_OPS,
+    STRUCTURED,
+    Form,
+    Function,
+    Local,
+    Module,
+    Place,
+    fail,
+)
+
+# Instructions without a result cannot be the argument of a macro: each argument is one value.
+STATEMENTS = frozenset({"local.set", "global.set", "drop", "nop", "return", "unreachable", *BRANCHES})
+
+
+@dataclass(slots=True)
+class Frame:
+    """What the names in the body being expanded mean."""
+
+    function: Function
+    path: tuple[str, ...]
+    values: dict[str, str | Form] = field(default_factory=dict)
+    """A variable's name in the expanded function, or the constant or variable that stands for it."""
+    functions: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def expand_module(module: Module) -> list[Form]:
+    """The module's fields with all macros expanded: globals in use and functions that are not macros."""
+    functions = [f for f in module.functions.values() if not f.is_macro]
+    expanded = [_Expander(module, function).field() for function in functions]
+    called = {form.words[1] for field in expanded for form in field.walk() if form.head == "call"}
+    for function in functions:
+        if not function.exported and function.name not in called:
+            unused = f"func {function.name} is neither exported nor called"
+            fail(function.field.at, f"{unused}: export it, or end its name in '!' to make it a macro")
+    named = {form.words[1] for field in expanded for form in field.walk() if form.head.startswith("global.")}
+    return [*(form for name, form in module.globals.items() if name in named), *expanded]
+
+
+class _Expander:
+    """Expands one function that is not a macro."""
+
+    def __init__(self, module: Module, function: Function) -> None:
+        self.module = module
+        self.function = function
+        self.locals: dict[str, Local] = {v.name: v for v in function.params + function.locals}
+        self.owners: dict[str, tuple[str, ...]] = {}
+        self.renamed: dict[tuple[tuple[str, ...], str], str] = {}
+        self.labels: set[str] = set()
+        self.active: list[tuple[str, ...]] = []
+        self.immutable = {n for n, g in module.globals.items() if not any(p.head == "mut" for p in g.parts)}
+
+    def field(self) -> Form:
+        """The expanded function, declaring the locals it still uses, those of one type together."""
+        function = self.function
+        at = function.field.at
+        frame = Frame(function, (), {name: name for name in self.locals})
+        body = self.sequence(function.body, frame)
+        used = {form.words[1] for part in body for form in part.walk() if form.head in LOCAL_OPS}
+        variables = [v for v in self.locals.values() if v.name in used and v not in function.params]
+        header = [
+            *([("export", f'"{function.name[1:]}"')] if function.exported else []),
+            *(("param", v.name, v.type) for v in function.params),
+            *(("result", result) for result in function.results),
+            *(("local", v.name, v.type) for v in sorted(variables, key=lambda v: v.type)),
+        ]
+        return Form(("func", function.name), (*(Form(words, (), at) for words in header), *body), at)
+
+    def sequence(self, forms: Iterable[Form], frame: Frame) -> list[Form]:
+        """Expand instructions that follow each other."""
+        return [expanded for form in forms for expanded in self.instruction(form, frame)]
+
+    def instruction(self, form: Form, frame: Frame) -> list[Form]:
+        """Expand one instruction with its operands to the sequence of instructions that does the same."""
+        head = form.head
+        if head in ("result", "param"):
+            return [form]
+        if head == "call":
+            return self.call(form, form.words[1], form.parts, frame)
+        if head == "call_ref":
+            return self.call_ref(form, frame)
+        if head == "ref.func":
+            fail(form.at, "ref.func is only the argument for a macro's parameter of type (ref $type)")
+        words = form.words
+        if head in LOCAL_OPS:
+            value = self.variable(form, frame)
+            if isinstance(value, Form):
+                return [value]
+            words = (head, value)
+        elif head in BRANCHES:
+            words = (head, *(self.label(form, word, frame) for word in words[1:]))
+        elif head in STRUCTURED and len(words) > 1:
+            label = self.open_label(form, frame)
+            expanded = Form((head, label), tuple(self.sequence(form.parts, frame)), form.at)
+            del frame.labels[words[1]]
+            return peephole.simplify(expanded)
+        elif head.startswith("global.") and words[1] not in self.module.globals:
+            fail(form.at, f"unknown global {words[1]}")
+        return peephole.simplify(Form(words, tuple(self.sequence(form.parts, frame)), form.at))
+
+    # --- Names ----------------------------------------------------------------------------------------------
+
+    def variable(self, form: Form, frame: Frame) -> str | Form:
+        name = form.words[1]
+        if name in frame.functions:
+            fail(form.at, f"{name} is a function: it can only be called (call_ref) or passed on to a macro")
+        if name not in frame.values:
+            fail(form.at, f"unknown local {name} in func {frame.function.name}")
+        return frame.values[name]
+
+    def label(self, form: Form, name: str, frame: Frame) -> str:
+        if name not in frame.labels:
+            fail(form.at, f"{form.head} to {name}, but no block, loop or if around it has this label")
+        return frame.labels[name]
+
+    def open_label(self, form: Form, frame: Frame) -> str:
+        name = form.words[1]
+        if name in frame.labels:
+            fail(form.at, f"the label {name} is already that of a block, loop or if around this {form.head}")
+        label = frame.labels[name] = unique(dotted(frame.path, name), self.labels)
+        self.labels.add(label)
+        return label
+
+    def local(self, path: tuple[str, ...], variable: Local) -> str:
+        """The function's local for a macro's variable; expansions with the same path share it."""
+        key = (path, variable.name)
+        if key not in self.renamed:
+            name = unique(dotted(path, variable.name), self.locals)
+            self.renamed[key] = name
+            self.locals[name] = Local(name, variable.type)
+            self.owners[name] = path
+        return self.renamed[key]
+
+    # --- Calls ----------------------------------------------------------------------------------------------
+
+    def call_ref(self, form: Form, frame: Frame) -> list[Form]:
+        if form.words[1] not in self.module.types:
+            fail(form.at, f"unknown type {form.words[1]}")
+        if not form.parts:
+            fail(form.at, "the last operand of call_ref is the function: (local.get $parameter)")
+        name = self.reference(form.parts[-1], form.words[1], frame)
+        return self.call(form, name, form.parts[:-1], frame)
+
+    def reference(self, form: Form, type_name: str, frame: Frame) -> str:
+        """The function, of the type asked for, that a `(ref.func $f)` or a forwarded parameter stands for."""
+        if form.head == "ref.func":
+            name = form.words[1]
+        elif form.head == "local.get" and form.words[1] in frame.functions:
+            name = frame.functions[form.words[1]]
+        else:
+            accepted = "(ref.func $f), or (local.get $p) where p is such a parameter"
+            fail(form.at, f"a function of type {type_name} is given as {accepted}")
+        function = self.callee(form.at, name)
+        if type_name not in self.module.types:
+            fail(form.at, f"unknown type {type_name}")
+        if function.type != self.module.types[type_name][0]:
+            fail(form.at, f"func {name} at {function.field.at} does not have the type {type_name}")
+        return name
+
+    def callee(self, at: Place, name: str) -> Function:
+        if name not in self.module.functions:
+            fail(at, f"unknown func {name}")
+        return self.module.functions[name]
+
+    def call(self, form: Form, name: str, arguments: Sequence[Form], frame: Frame) -> list[Form]:
+        function = self.callee(form.at, name)
+        if function.is_macro:
+            return self.inline(form, function, arguments, frame)
+        return [Form(("call", name), tuple(self.sequence(arguments, frame)), form.at)]
+
+    def inline(self, form: Form, macro: Function, arguments: Sequence[Form], frame: Frame) -> list[Form]:
+        if len(arguments) != len(macro.params):
+            wanted = " ".join(p.name for p in macro.params) or "none"
+            fail(form.at, f"{macro.name} has {len(macro.params)} parameters ({wanted}), not {len(arguments)}")
+        inner = Frame(macro, (*frame.path, macro.name[1:-1]))
+        values: list[tuple[Local, list[Form]]] = []
+        for parameter, argument in zip(macro.params, arguments):
+            if parameter.is_function:
+                inner.functions[parameter.name] = self.reference(argument, parameter.type, frame)
+            elif argument.head in STATEMENTS or "store" in argument.head:
+                fail(argument.at, f"the argument for {parameter.name} of {macro.name} must be one value")
+            else:
+                values.append((parameter, self.instruction(argument, frame)))
+        with self.entered(form.at, inner):
+            return self.body(form.at, self.bind(values, inner), inner)
+
+    @contextmanager
+    def entered(self, at: Place, inner: Frame) -> Iterator[None]:
+        """While a macro is expanded, it cannot be called again with the same functions."""
+        instance = (inner.function.name, *inner.functions.values())
+        if instance in self.active:
+            cycle = [name for name, *_ in self.active[self.active.index(instance) :]]
+            fail(at, f"macros cannot be recursive: {' → '.join([*cycle, instance[0]])}")
+        self.active.append(instance)
+        yield
+        self.active.pop()
+
+    def body(self, at: Place, bound: Sequence[tuple[str, list[Form]]], inner: Frame) -> list[Form]:
+        """The arguments bound to locals, then the macro's body."""
+        macro = inner.function
+        for variable in macro.locals:
+            inner.values[variable.name] = self.local(inner.path, variable)
+        zeroed = peephole.read_before_assigned(macro)
+        zeroes = [
+            Form(("local.set", self.local(inner.path, v)), (peephole.zero(v.type, at),), at)
+            for v in macro.locals
+            if v.name in zeroed
+        ]
+        bound, body = peephole.forward(bound, [*zeroes, *self.sequence(macro.body, inner)])
+        # All arguments are evaluated before one is assigned: they may contain an expansion with this path.
+        evaluated = [part for _, value in bound for part in value]
+        return [*evaluated, *(Form(("local.set", name), (), at) for name, _ in reversed(bound)), *body]
+
+    def bind(self, values: Sequence[tuple[Local, list[Form]]], inner: Frame) -> list[tuple[str, list[Form]]]:
+        """Give each parameter its meaning; returns the locals to be assigned, with their expanded arguments.
+
+        A constant, or a variable that no later argument assigns, stands for a parameter that the macro never
+        assigns. (The macro itself cannot name, hence not assign, a variable that is not its own.)
+        """
+        own = peephole.assigned(inner.function.body)
+        bound: list[tuple[str, list[Form]]] = []
+        for i, (parameter, value) in enumerate(values):
+            later = peephole.assigned(form for _, other in values[i + 1 :] for form in other)
+            if parameter.name not in own and len(value) == 1 and self.is_stable(value[0], later, inner):
+                inner.values[parameter.name] = value[0]
+            else:
+                name = self.local(inner.path, parameter)
+                inner.values[parameter.name] = name
+                bound.append((name, value))
+        return bound
+
+    def is_stable(self, value: Form, assigned_later: frozenset[str], inner: Frame) -> bool:
+        """Whether this argument may be evaluated again, later, instead of being kept in a local."""
+        if value.head == "local.get":
+            name = value.words[1]
+            own = self.owners.get(name, ())[: len(inner.path)] == inner.path
+            return name not in assigned_later and not own
+        if value.head == "v128.const":
+            return False  # 18 bytes: once is enough
+        if value.head == "global.get":
+            return value.words[1] in self.immutable
+        return peephole.is_constant(value)
+
+
+def dotted(path: Sequence[str], name: str) -> str:
+    """`$name` of the macro reached by `path`: `$outer.inner.name`."""
+    return "$" + ".".join([*path, name[1:]])
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """`name`, or the first `name'2`, `name'3`, … that is not taken."""
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}'{count}"
+    return candidate
