@@ -1,4 +1,4 @@
-"""Every error the library raises on purpose: messages say what was wrong, where, and what is accepted."""
+"""Every error the library raises on purpose. Messages say what was wrong, where, and what would be accepted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ModelError(TinyInferError):
 
 
 class UnsupportedError(ModelError):
-    """The model is valid ONNX, but uses what TinyInfer does not run; all of it is listed at once."""
+    """The model is valid ONNX, but uses something TinyInfer does not run; everything missing is listed at once."""
 
 
 class ShapeError(ModelError):

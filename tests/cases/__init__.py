@@ -1,0 +1,16 @@
+"""CASES: for every kernel, a strategy of operator applications that lower to it. One file for each operator family."""
+
+from __future__ import annotations
+
+from hypothesis.strategies import SearchStrategy
+
+from tests.cases import conv, elementwise, linear, movement, reduction
+from tests.differential import Case
+
+CASES: dict[str, SearchStrategy[Case]] = {
+    **conv.CASES,
+    **elementwise.CASES,
+    **linear.CASES,
+    **movement.CASES,
+    **reduction.CASES,
+}

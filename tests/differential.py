@@ -1,0 +1,126 @@
+"""The differential harness: one operator, lowered without any pass, run by an engine, compared with `ref` bit for bit.
+
+Every run is made hostile on purpose: the arena is filled with a poison pattern before the inputs are written (values
+read beyond an input would show), calls that take a range of work are cut in two and run in reverse order (as threads
+would), and every byte outside the plan's buffers must come back unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinyinfer import compiler, registry
+from tinyinfer.graph import Graph
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array, DType, TensorType
+from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.plan import Plan, Step
+from tinyinfer.wasm_backend.session import PlanRunner
+
+POISON = (0x00, 0xFF, 0x7F)  # zeros, a negative NaN, a large number with NaN-like bytes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One application of `op`. `constants` are the positions of inputs that are weights rather than feeds."""
+
+    op: str
+    inputs: tuple[Array | None, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    constants: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        operands = ", ".join("-" if a is None else f"{a.dtype}{list(a.shape)}" for a in self.inputs)
+        return f"{self.op}({operands}) {dict(self.attrs)}"
+
+
+def graph_of(case: Case) -> Graph:
+    """A graph of this one node."""
+    builder = registry.builder("case")
+    values = [
+        None
+        if array is None
+        else builder.constant(array, f"c{i}")
+        if i in case.constants
+        else builder.input(f"x{i}", TensorType(DType.of(array.dtype), array.shape))
+        for i, array in enumerate(case.inputs)
+    ]
+    for i, value in enumerate(builder.add(case.op, *values, **case.attrs)):
+        builder.output(f"y{i}", value)
+    return builder.build()
+
+
+def feeds_of(case: Case) -> dict[str, Array]:
+    return {f"x{i}": a for i, a in enumerate(case.inputs) if a is not None and i not in case.constants}
+
+
+def check_case(case: Case, engine: str, kernel: str | None = None, split: int = 1) -> None:
+    """Assert that `engine` gives the reference's bits for `case`, and that `kernel` took part."""
+    graph = graph_of(case)
+    plan = compiler.lower(graph)
+    used = {step.kernel for step in plan.steps}
+    assert kernel is None or kernel in used, f"{case} lowers to {sorted(used)}, not to {kernel}"
+    expected = interpreter.run(graph, feeds_of(case), registry.reference_of)
+    for poison in POISON:
+        actual = run_hostile(plan, feeds_of(case), engine, poison, split)
+        for name, reference in expected.items():
+            assert_same_bits(actual[name], reference, f"{case}: output {name} under {engine}, poison {poison:#x}")
+
+
+def run_hostile(
+    plan: Plan, feeds: Mapping[str, Array], engine: str, poison: int, split: int
+) -> dict[str, Array]:
+    """Run `plan` in poisoned memory with its calls cut in two, then check that nothing else was written."""
+    runner = PlanRunner(plan, load_kernels(), engine)
+    runner.memory[plan.arena_offset :] = poison
+    before = runner.memory.copy()
+    runner.feed(feeds)
+    runner.execute(piece for step in plan.steps for piece in cut(step, split))
+    outputs = {b.name: runner.read(b) for b in plan.outputs}
+    changed = runner.memory != before
+    for region in plan.regions:
+        changed[region.offset : region.offset + region.nbytes] = False
+    stray = np.flatnonzero(changed)
+    assert stray.size == 0, f"bytes outside every buffer were written: {stray[:8].tolist()} …\n{describe(plan)}"
+    return outputs
+
+
+def cut(step: Step, split: int) -> list[Step]:
+    """The step as two steps over disjoint ranges of work, last range first, when its kernel takes a range."""
+    names = [p.name for p in load_kernels().signature(step.kernel)]
+    if names[-2:] != ["m0", "m1"]:
+        return [step]
+    *rest, m0, m1 = step.args
+    middle = int(m0) + split % (int(m1) - int(m0) + 1)
+    return [Step(step.kernel, (*rest, middle, m1), step.node), Step(step.kernel, (*rest, m0, middle), step.node)]
+
+
+def describe(plan: Plan) -> str:
+    """The plan's listing."""
+    return plan.describe({name: tuple(p.name for p in ps) for name, ps in load_kernels().signatures.items()})
+
+
+def same_bits(a: Array, b: Array) -> Array:
+    """Element-wise bit equality; all NaNs count as one value."""
+    if a.dtype != np.float32:
+        return np.asarray(a == b)
+    return np.asarray((a.view(np.uint32) == b.view(np.uint32)) | (np.isnan(a) & np.isnan(b)))
+
+
+def assert_same_bits(actual: Array, expected: Array, what: str) -> None:
+    assert actual.dtype == expected.dtype, f"{what}: {actual.dtype}, expected {expected.dtype}"
+    assert actual.shape == expected.shape, f"{what}: {actual.shape}, expected {expected.shape}"
+    equal = same_bits(np.ascontiguousarray(actual), np.ascontiguousarray(expected))
+    if not equal.all():
+        first = tuple(int(i) for i in np.argwhere(~equal)[0])
+        got, want = actual[first], expected[first]
+        shown = f"{_hex(got)}, expected {_hex(want)}"
+        raise AssertionError(f"{what}: {np.count_nonzero(~equal)} of {equal.size} differ, first at {first}: {shown}")
+
+
+def _hex(value: Any) -> str:
+    return f"{float(value)!r} ({float(value).hex()})" if isinstance(value, np.floating) else repr(value)

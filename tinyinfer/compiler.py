@@ -1,0 +1,84 @@
+"""The compiler: ONNX → graph → passes → layout → lowering → plan → model.tinf."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyinfer import frontend, passes, registry
+from tinyinfer.graph import Graph
+from tinyinfer.wasm_backend import layout, tinf
+from tinyinfer.wasm_backend.build import KernelModule, load_kernels
+from tinyinfer.wasm_backend.lowering import Lowering
+from tinyinfer.wasm_backend.plan import Plan
+
+Shapes = Mapping[str, Sequence[int]]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A compiled model: the graphs it came from, before and after the passes, and the file it becomes."""
+
+    imported: tuple[Graph, ...]
+    optimized: tuple[Graph, ...]
+    file: tinf.ModelFile
+
+    @property
+    def plan(self) -> Plan:
+        """The plan for the first set of shapes."""
+        return self.file.plans[0]
+
+    def to_bytes(self) -> bytes:
+        return tinf.encode(self.file)
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the `.tinf` file (whole or not at all) and return its size in bytes."""
+        blob = self.to_bytes()
+        tinf.write_atomically(Path(path), blob)
+        return len(blob)
+
+
+def print_nothing(_: str) -> None:
+    """The default `progress`."""
+
+
+def compile(
+    model: str | os.PathLike[str],
+    shapes: Shapes | Sequence[Shapes] = (),
+    *,
+    optimize: bool = True,
+    progress: Progress = print_nothing,
+) -> CompiledModel:
+    """Compile an ONNX file.
+
+    `shapes` binds the dimensions of inputs that the file leaves open; a sequence of bindings gives one plan each,
+    sharing one set of weights. `progress` is told the stage that begins. Raises ModelError (unreadable),
+    UnsupportedError (all unsupported operators at once) or ShapeError.
+    """
+    bindings = [shapes] if isinstance(shapes, Mapping) else list(shapes) or [{}]
+    kernels = load_kernels()
+    imported, optimized, plans = [], [], []
+    for binding in bindings:
+        progress("import")
+        graph = frontend.load(model, binding)
+        imported.append(graph)
+        if optimize:
+            progress("optimize")
+            graph = passes.run(graph)
+        optimized.append(graph)
+        progress("plan")
+        plans.append(lower(graph, kernels))
+    file = tinf.ModelFile(
+        imported[0].name, tuple(plans), {kernels.tier: kernels.sha256}, dict(imported[0].metadata)
+    )
+    return CompiledModel(tuple(imported), tuple(optimized), file)
+
+
+def lower(graph: Graph, kernels: KernelModule | None = None) -> Plan:
+    """The plan of one graph, as it stands, for the simd128 kernels."""
+    module = kernels or load_kernels()
+    layouts = layout.choose(graph, registry.layout_of)
+    return Lowering(graph, layouts, module.signatures).finish(registry.lower_of)

@@ -1,0 +1,242 @@
+"""The graph: values in SSA form, frozen nodes, and the builder that types and folds while it adds.
+
+A graph has static shapes only. Everything an operator needs besides tensors is an attribute: shapes, axes, pads
+and repeats, which ONNX passes as small integer tensors, have been read by the frontend.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinyinfer.errors import GraphError, ModelError, ShapeError
+from tinyinfer.types import Array, DType, TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """One tensor of the graph: produced once, by a node, a graph input, or `data` (a constant)."""
+
+    name: str
+    type: TensorType
+    data: Array | None = field(default=None, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    @property
+    def is_constant(self) -> bool:
+        return self.data is not None
+
+    @staticmethod
+    def constant(name: str, data: Array) -> Value:
+        frozen = np.array(data, order="C")
+        frozen.setflags(write=False)
+        return Value(name, TensorType(DType.of(frozen.dtype), frozen.shape), frozen)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator application. `inputs` holds None for an optional operand that is absent."""
+
+    op: str
+    inputs: tuple[Value | None, ...]
+    outputs: tuple[Value, ...]
+    attrs: Mapping[str, Any]
+    name: str
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The inputs that are present."""
+        return tuple(v for v in self.inputs if v is not None)
+
+    @property
+    def output(self) -> Value:
+        """The only output."""
+        (value,) = self.outputs
+        return value
+
+    def __str__(self) -> str:
+        outs = ", ".join(f"{v.name}: {v.type}" for v in self.outputs)
+        ins = ", ".join("-" if v is None else v.name for v in self.inputs)
+        attrs = ", ".join(f"{k}={_show(v)}" for k, v in self.attrs.items())
+        return f"{outs} = {self.op}({ins}){'{' + attrs + '}' if attrs else ''}"
+
+
+def _show(value: Any) -> str:
+    return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in topological order between named inputs and named outputs."""
+
+    name: str
+    inputs: Mapping[str, Value]
+    outputs: Mapping[str, Value]
+    nodes: tuple[Node, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def uses(self) -> Counter[Value]:
+        """How often each value is read, counting graph outputs as reads."""
+        reads = Counter(v for node in self.nodes for v in node.operands)
+        reads.update(self.outputs.values())
+        return reads
+
+    def producers(self) -> dict[Value, Node]:
+        return {value: node for node in self.nodes for value in node.outputs}
+
+    def constants(self) -> Iterator[Value]:
+        """Every constant the nodes or outputs read, once."""
+        read = (v for node in self.nodes for v in node.operands)
+        yield from dict.fromkeys(v for v in (*read, *self.outputs.values()) if v.is_constant)
+
+    def verify(self) -> None:
+        """Raise GraphError unless the graph is in SSA form, in topological order, with unique names."""
+        known: set[Value] = set(self.inputs.values())
+        names = Counter(v.name for v in known)
+        for node in self.nodes:
+            for value in node.operands:
+                if value not in known and not value.is_constant:
+                    raise GraphError(f"{self.name}: node {node.name} reads {value.name} before it is produced")
+            for value in node.outputs:
+                if value in known:
+                    raise GraphError(f"{self.name}: {value.name} is produced twice")
+                known.add(value)
+                names[value.name] += 1
+        clashes = sorted(name for name, count in names.items() if count > 1)
+        if clashes:
+            raise GraphError(f"{self.name}: several values share the names {', '.join(clashes)}")
+        for name, value in self.outputs.items():
+            if value not in known and not value.is_constant:
+                raise GraphError(f"{self.name}: output {name} is never produced")
+
+    def __str__(self) -> str:
+        heads = [f"{name}: {value.type}" for name, value in self.inputs.items()]
+        tails = [f"{name}={value.name}" for name, value in self.outputs.items()]
+        body = "".join(f"  {node}\n" for node in self.nodes)
+        return f"graph {self.name}({', '.join(heads)})\n{body}  return {', '.join(tails)}"
+
+
+class Semantics(Protocol):
+    """What a builder asks of the operator table."""
+
+    def infer(
+        self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]
+    ) -> tuple[TensorType, ...]: ...
+
+    def evaluate(
+        self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]
+    ) -> tuple[Array, ...]: ...
+
+
+class GraphBuilder:
+    """Builds a graph node by node: each node is typed when it is added, and folded when its inputs are constants.
+
+    Folding runs the reference semantics, so a folded value has the bits a kernel would have produced.
+    """
+
+    # A fold that would blow a small constant up (Expand, Tile, ConstantOfShape) stays a node above this size.
+    MAX_FOLDED_BYTES = 1 << 24
+
+    def __init__(self, semantics: Semantics, name: str = "graph", source: str = "") -> None:
+        self._semantics = semantics
+        self._name = name
+        self._source = source
+        self._inputs: dict[str, Value] = {}
+        self._outputs: dict[str, Value] = {}
+        self._nodes: list[Node] = []
+        self._names: Counter[str] = Counter()
+        self.metadata: dict[str, str] = {}
+
+    def input(self, name: str, type: TensorType) -> Value:
+        value = Value(self._unique(name), type)
+        self._inputs[name] = value
+        return value
+
+    def constant(self, data: Array, name: str = "const") -> Value:
+        return Value.constant(self._unique(name), data)
+
+    def output(self, name: str, value: Value) -> None:
+        self._outputs[name] = value
+
+    def add(
+        self, op: str, *inputs: Value | None, name: str = "", outputs: Sequence[str] = (), **attrs: Any
+    ) -> tuple[Value, ...]:
+        """Add one node and return its outputs; constants when every input is one. ShapeError names the node."""
+        operands = list(inputs)
+        while operands and operands[-1] is None:
+            operands.pop()
+        label = name or f"{op}_{len(self._nodes)}"
+        try:
+            types = self._semantics.infer(op, [None if v is None else v.type for v in operands], attrs)
+        except ShapeError as error:
+            raise self._located(error, op, label) from None
+        names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]
+        if self._foldable(operands, types):
+            arrays = self._semantics.evaluate(op, [None if v is None else v.data for v in operands], attrs)
+            return tuple(self.constant(a, n) for a, n in zip(arrays, names, strict=True))
+        values = tuple(Value(self._unique(n), t) for n, t in zip(names, types, strict=True))
+        self._nodes.append(Node(op, tuple(operands), values, attrs, label))
+        return values
+
+    def add1(self, op: str, *inputs: Value | None, name: str = "", output: str = "", **attrs: Any) -> Value:
+        """`add` for an operator with one output."""
+        (value,) = self.add(op, *inputs, name=name, outputs=(output,), **attrs)
+        return value
+
+    def build(self) -> Graph:
+        graph = Graph(self._name, dict(self._inputs), dict(self._outputs), tuple(self._nodes), dict(self.metadata))
+        graph.verify()
+        return graph
+
+    def _foldable(self, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
+        present = [v for v in operands if v is not None]
+        return (
+            bool(present)
+            and all(v.is_constant for v in present)
+            and sum(t.nbytes for t in types) <= max(self.MAX_FOLDED_BYTES, 2 * sum(v.type.nbytes for v in present))
+        )
+
+    def _unique(self, name: str) -> str:
+        candidate = name
+        while self._names[candidate]:
+            candidate = f"{name}.{self._names[name]}"
+            self._names[name] += 1
+        self._names[candidate] += 1
+        return candidate
+
+    def _located(self, error: ModelError, op: str, label: str) -> ModelError:
+        where = f"{self._source}: " if self._source else ""
+        return type(error)(f"{where}node {label} ({op}): {error}")
+
+
+def rebuild(
+    graph: Graph, semantics: Semantics, emit: Callable[[GraphBuilder, Node, list[Value | None]], Iterable[Value] | None]
+) -> Graph:
+    """A new graph made by offering every node to `emit` with its inputs already translated.
+
+    `emit` returns the values that replace the node's outputs, or None to add the node unchanged.
+    """
+    builder = GraphBuilder(semantics, graph.name)
+    builder.metadata.update(graph.metadata)
+    renamed: dict[Value, Value] = {value: builder.input(name, value.type) for name, value in graph.inputs.items()}
+    for node in graph.nodes:
+        operands = [None if v is None else renamed.get(v, v) for v in node.inputs]
+        outputs = emit(builder, node, operands)
+        if outputs is None:
+            names = [v.name for v in node.outputs]
+            outputs = builder.add(node.op, *operands, name=node.name, outputs=names, **node.attrs)
+        renamed.update(zip(node.outputs, outputs, strict=True))
+    for name, value in graph.outputs.items():
+        builder.output(name, renamed.get(value, value))
+    return builder.build()

@@ -1,0 +1,46 @@
+"""Convolutions. Spatial rank 1 or 2; feature maps are logically [N, C, spatial...], weights [M, C/group, kernel...]."""
+
+from __future__ import annotations
+
+from tinyinfer.ops import check
+from tinyinfer.types import Clamp, TensorType
+
+
+def conv(
+    x: TensorType,
+    w: TensorType,
+    bias: TensorType | None = None,
+    residual: TensorType | None = None,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    group: int = 1,
+    clamp: Clamp = Clamp(),
+) -> TensorType:
+    """Y = clamp(Conv(X, W) + B + residual). ONNX Conv with `auto_pad` resolved to `pads` (all begins, all ends)."""
+    spatial = x.rank - 2
+    check.require(spatial in (1, 2), f"X is {x}: only 1-D and 2-D convolution, rank 3 or 4, is supported")
+    check.require(w.rank == x.rank, f"W is {w}; expected rank {x.rank} as X {x}")
+    for operand, what in ((x, "X"), (w, "W")):
+        check.dtype(operand, check.FLOAT, what)
+    for name, values, count in (("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2)):
+        check.require(len(values) == count * spatial, f"{name}={values}: expected {count * spatial} values")
+    check.require(min(strides) > 0 and min(dilations) > 0, f"strides={strides}, dilations={dilations}: must be ≥ 1")
+    check.require(min(pads) >= 0, f"pads={pads}: must be ≥ 0")
+    channels, filters = x.shape[1], w.shape[0]
+    check.require(
+        group >= 1 and channels == w.shape[1] * group and filters % group == 0,
+        f"X has {channels} channels, W is {w}, group={group}: needs C = {w.shape[1]}·group and M % group = 0",
+    )
+    if bias is not None:
+        check.require(bias.shape == (filters,), f"B is {bias}; expected one value for each of {filters} filters")
+    out = tuple(
+        (x.shape[2 + i] + pads[i] + pads[spatial + i] - dilations[i] * (w.shape[2 + i] - 1) - 1) // strides[i] + 1
+        for i in range(spatial)
+    )
+    check.require(min(out) > 0, f"X {x} is smaller than the kernel {w.shape[2:]} with pads {pads}")
+    y = TensorType(x.dtype, (x.shape[0], filters, *out))
+    if residual is not None:
+        check.require(residual == y, f"residual is {residual}; expected {y}")
+    return y

@@ -1,0 +1,90 @@
+"""Convolutions (ONNX Conv). Order: bias, then taps (kh, kw, cin) ascending, one accumulator per output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyinfer.ref import arith
+from tinyinfer.types import Array, Clamp
+
+
+def conv(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    residual: Array | None = None,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    group: int = 1,
+    clamp: Clamp = Clamp(),
+) -> Array:
+    """Taps in the padding take part as x = +0. The residual is added last, before the clamp, with one rounding."""
+    if x.ndim == 3:
+        (stride,), (begin, end), (dilation,) = strides, pads, dilations
+        y = conv(
+            x[:, :, None],
+            w[:, :, None],
+            bias,
+            None if residual is None else residual[:, :, None],
+            strides=(1, stride),
+            pads=(0, begin, 0, end),
+            dilations=(1, dilation),
+            group=group,
+            clamp=clamp,
+        )
+        return y[:, :, 0]
+    top, left, bottom, right = pads
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    if w.shape[1] == 1:
+        y = _per_channel(padded, w, bias, strides, dilations, w.shape[0] // group)
+    else:
+        y = _grouped(padded, w, bias, strides, dilations, group)
+    if residual is not None:
+        y = y + residual
+    return arith.clamp(y, clamp)
+
+
+def _taps(x: Array, w: Array, strides: tuple[int, ...], dilations: tuple[int, ...]) -> list[Array]:
+    """For each kernel position (kh, kw), the view [N, C, OH, OW] of padded x that it multiplies."""
+    (kh, kw), (sh, sw), (dh, dw) = w.shape[2:], strides, dilations
+    oh = (x.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    ow = (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    return [
+        x[:, :, i * dh : i * dh + (oh - 1) * sh + 1 : sh, j * dw : j * dw + (ow - 1) * sw + 1 : sw]
+        for i in range(kh)
+        for j in range(kw)
+    ]
+
+
+def _per_channel(
+    x: Array, w: Array, bias: Array | None, strides: tuple[int, ...], dilations: tuple[int, ...], multiplier: int
+) -> Array:
+    """Depthwise: every filter reads one channel."""
+    weights = w.reshape(w.shape[0], -1)
+    taps = _taps(x, w, strides, dilations)
+    n, _, oh, ow = taps[0].shape
+    start = np.zeros(w.shape[0], np.float32) if bias is None else bias
+    acc = np.broadcast_to(start[:, None, None], (n, w.shape[0], oh, ow)).astype(np.float32)
+    for t, tap in enumerate(taps):
+        repeated = tap if multiplier == 1 else np.repeat(tap, multiplier, axis=1)
+        acc = arith.madd(repeated, weights[:, t, None, None], acc)
+    return acc
+
+
+def _grouped(
+    x: Array, w: Array, bias: Array | None, strides: tuple[int, ...], dilations: tuple[int, ...], group: int
+) -> Array:
+    """Every filter of a group reads all channels of that group."""
+    filters, depth = w.shape[0] // group, w.shape[1]
+    taps = _taps(x, w, strides, dilations)
+    n, _, oh, ow = taps[0].shape
+    y = np.empty((n, w.shape[0], oh, ow), np.float32)
+    for g in range(group):
+        cin, cout = slice(g * depth, (g + 1) * depth), slice(g * filters, (g + 1) * filters)
+        rows = np.stack([tap[:, cin].transpose(0, 2, 3, 1) for tap in taps], axis=3)
+        columns = w[cout].transpose(2, 3, 1, 0).reshape(-1, filters)
+        part = arith.dot_rows(rows.reshape(-1, columns.shape[0]), columns, None if bias is None else bias[cout])
+        y[:, cout] = part.reshape(n, oh, ow, filters).transpose(0, 3, 1, 2)
+    return y

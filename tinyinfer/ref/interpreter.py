@@ -1,0 +1,48 @@
+"""The only loop over nodes that runs reference semantics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.types import Array
+
+Reference = Callable[..., "Array | tuple[Array, ...]"]
+
+
+def apply(reference: Reference, inputs: list[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]:
+    """Outputs of one operator as a tuple of contiguous arrays. Floating-point warnings are not errors here."""
+    with np.errstate(all="ignore"):
+        outputs = reference(*inputs, **attrs)
+    arrays = outputs if isinstance(outputs, tuple) else (outputs,)
+    return tuple(np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays)
+
+
+def trace(
+    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference]
+) -> Iterator[tuple[Node, tuple[Array, ...]]]:
+    """Run `graph` node by node, yielding each node with its outputs. `feeds` maps input names to arrays."""
+    known: dict[Value, Array] = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
+    for node in graph.nodes:
+        operands = [None if v is None else v.data if v.data is not None else known[v] for v in node.inputs]
+        outputs = apply(reference_of(node.op), operands, node.attrs)
+        for value, array in zip(node.outputs, outputs, strict=True):
+            if array.shape != value.shape or array.dtype != value.dtype.numpy:
+                raise AssertionError(f"{node}: reference gave {array.dtype}{list(array.shape)}")
+            known[value] = array
+        yield node, outputs
+
+
+def run(
+    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference]
+) -> dict[str, Array]:
+    """The graph's outputs by name."""
+    known: dict[Value, Array] = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
+    for node, outputs in trace(graph, feeds, reference_of):
+        known.update(zip(node.outputs, outputs, strict=True))
+    return {
+        name: value.data if value.data is not None else known[value] for name, value in graph.outputs.items()
+    }

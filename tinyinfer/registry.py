@@ -1,0 +1,95 @@
+"""OPERATORS: the table. One row ties an operator's schema, reference semantics, lowering and layout policy together.
+
+This is the only module that sees both `ref` and `wasm_backend`; neither of them sees the other, or this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinyinfer.graph import GraphBuilder
+from tinyinfer.ops import conv, elementwise, linear, movement, reduction
+from tinyinfer.ref import conv as ref_conv
+from tinyinfer.ref import elementwise as ref_elementwise
+from tinyinfer.ref import interpreter
+from tinyinfer.ref import linear as ref_linear
+from tinyinfer.ref import movement as ref_movement
+from tinyinfer.ref import reduction as ref_reduction
+from tinyinfer.types import Array, TensorType
+from tinyinfer.wasm_backend import layout
+from tinyinfer.wasm_backend.lower import conv as lower_conv
+from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
+from tinyinfer.wasm_backend.lower import linear as lower_linear
+from tinyinfer.wasm_backend.lower import movement as lower_movement
+from tinyinfer.wasm_backend.lower import reduction as lower_reduction
+from tinyinfer.wasm_backend.lowering import LowerFunction
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator: schema and shape inference, normative semantics, lowering, and where its outputs' axes lie."""
+
+    name: str
+    infer: Callable[..., TensorType | tuple[TensorType, ...]]
+    reference: interpreter.Reference
+    lower: LowerFunction
+    layout: layout.Policy = layout.row_major
+
+
+# fmt: off
+_TABLE = [
+    # convolution and products
+    Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.nhwc),
+    Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul),
+    # element-wise
+    Operator("Clip", elementwise.clip, ref_elementwise.clip, lower_elementwise.clip, layout.follow),
+    Operator("Add", elementwise.arithmetic, ref_elementwise.add, lower_elementwise.binary("add"), layout.follow),
+    Operator("Sub", elementwise.arithmetic, ref_elementwise.sub, lower_elementwise.binary("sub"), layout.follow),
+    Operator("Mul", elementwise.arithmetic, ref_elementwise.mul, lower_elementwise.binary("mul"), layout.follow),
+    Operator("Div", elementwise.arithmetic, ref_elementwise.div, lower_elementwise.binary("div"), layout.follow),
+    # reductions
+    Operator("ReduceSum", reduction.reduce_float, ref_reduction.reduce_sum, lower_reduction.reduce_sum, layout.follow),
+    Operator("ReduceMean", reduction.reduce_float, ref_reduction.reduce_mean, lower_reduction.reduce_mean, layout.follow),
+    # movement
+    Operator("Reshape", movement.reshape, ref_movement.reshape, lower_movement.reshape),
+    Operator("Transpose", movement.transpose, ref_movement.transpose, lower_movement.transpose, layout.permuted),
+    Operator("Concat", movement.concat, ref_movement.concat, lower_movement.concat, layout.follow),
+]
+# fmt: on
+
+OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE}
+
+
+class _Table:
+    """The table as `GraphBuilder` wants it."""
+
+    def infer(
+        self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]
+    ) -> tuple[TensorType, ...]:
+        types = OPERATORS[op].infer(*inputs, **attrs)
+        return types if isinstance(types, tuple) else (types,)
+
+    def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]:
+        return interpreter.apply(OPERATORS[op].reference, list(inputs), attrs)
+
+
+SEMANTICS = _Table()
+
+
+def builder(name: str = "graph", source: str = "") -> GraphBuilder:
+    """A builder that types and folds with this table."""
+    return GraphBuilder(SEMANTICS, name, source)
+
+
+def reference_of(op: str) -> interpreter.Reference:
+    return OPERATORS[op].reference
+
+
+def lower_of(op: str) -> LowerFunction:
+    return OPERATORS[op].lower
+
+
+def layout_of(op: str) -> layout.Policy:
+    return OPERATORS[op].layout

@@ -1,0 +1,43 @@
+"""KERNELS: the table of every kernel. A row here is what makes a kernel exist for tests, benchmarks and documentation.
+
+The name is the row, the export and, after the dtype, the operator whose `.wat` file defines it. Parameters are not
+listed: they are read from the assembled source. By convention the last two, `m0` and `m1`, are the range of
+parallel work, so that threads can split a call without changing a bit; `unit` says what they count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One exported function of the kernel module."""
+
+    name: str
+    source: str
+    """The file in `kernels_wat/` that defines it."""
+    unit: str
+    """What `m0` and `m1` count."""
+    bound: str = "memory"
+    """What limits it at large sizes: `memory` or `compute`."""
+
+
+def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory") -> list[Kernel]:
+    return [Kernel(name, source, unit, bound) for name in names]
+
+
+_TABLE = [
+    *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
+    *_rows("conv.wat", ["f32_conv", "f32_dwconv"], "output rows (n·oh)", "compute"),
+    *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
+    *_rows("clip.wat", ["f32_clip"], "elements"),
+    *_rows("add.wat", ["f32_add", "i32_add", "i64_add"], "elements"),
+    *_rows("sub.wat", ["f32_sub", "i32_sub", "i64_sub"], "elements"),
+    *_rows("mul.wat", ["f32_mul", "i32_mul", "i64_mul"], "elements"),
+    *_rows("div.wat", ["f32_div"], "elements"),
+    *_rows("reduce_sum.wat", ["f32_reduce_sum"], "outputs (outer·inner)"),
+]
+
+KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _TABLE}

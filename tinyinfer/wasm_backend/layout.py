@@ -1,0 +1,51 @@
+"""Physical layout: one storage order for every value, chosen before lowering.
+
+Convolutional operators want channels innermost; operators that do not care keep the order of their largest operand, so
+that a channels-last region spreads as far as it can. Everything else is row-major. Where a consumer needs another
+order than its operand has, lowering adds one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.wasm_backend.strides import Layout, channels_last, plain
+
+Layouts = Mapping[Value, Layout]
+Policy = Callable[[Node, Layouts], tuple[Layout, ...]]
+
+
+def row_major(node: Node, _: Layouts) -> tuple[Layout, ...]:
+    """Outputs are stored in the order of their axes."""
+    return tuple(plain(v.type.rank) for v in node.outputs)
+
+
+def nhwc(node: Node, _: Layouts) -> tuple[Layout, ...]:
+    """Outputs are stored channels-last."""
+    return tuple(channels_last(v.type.rank) for v in node.outputs)
+
+
+def follow(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """Outputs are stored as the largest variable operand of the same rank, or row-major when there is none."""
+    ranked = [v for v in node.operands if v in layouts]
+    largest = max(ranked, key=lambda v: v.type.size, default=None)
+    return tuple(
+        layouts[largest] if largest is not None and largest.type.rank == v.type.rank else plain(v.type.rank)
+        for v in node.outputs
+    )
+
+
+def permuted(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """Transpose: the bytes stay, so axis i of the output is wherever axis perm[i] of the input was."""
+    (x,) = node.operands
+    perm: tuple[int, ...] = node.attrs["perm"]
+    return (tuple(perm.index(axis) for axis in layouts.get(x, plain(x.type.rank))),)
+
+
+def choose(graph: Graph, policy_of: Callable[[str], Policy]) -> dict[Value, Layout]:
+    """A layout for every graph input and node output. Constants have none: they are stored as each use wants them."""
+    layouts: dict[Value, Layout] = {v: plain(v.type.rank) for v in graph.inputs.values()}
+    for node in graph.nodes:
+        layouts.update(zip(node.outputs, policy_of(node.op)(node, layouts), strict=True))
+    return layouts

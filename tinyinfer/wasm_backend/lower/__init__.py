@@ -1,0 +1,1 @@
+"""Lowerings: one function per operator that turns a node into kernel calls (`Lowering.step`)."""

@@ -1,0 +1,58 @@
+"""Lowering of reductions: the operand is brought into [outer, reduced, inner] order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyinfer.graph import Node, Value
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer
+from tinyinfer.wasm_backend.strides import Layout, plain
+
+
+def split(to: Lowering, x: Value, axes: tuple[int, ...]) -> tuple[Layout, int, int, int]:
+    """A layout of `x` as [outer, reduced, inner] with its extents; the stored layout if that already fits."""
+    stored = to.layout(x)
+    runs = [axis for axis in stored if x.shape[axis] != 1 or axis in axes]
+    places = [runs.index(a) for a in axes]
+    if not x.is_constant and places == list(range(places[0], places[0] + len(axes))):
+        order = stored
+        position = order.index(axes[0])
+        outer = math.prod(x.shape[a] for a in order[:position])
+        inner = math.prod(x.shape[a] for a in order[position:] if a not in axes)
+    else:
+        order = (*(a for a in range(x.type.rank) if a not in axes), *axes)
+        outer, inner = math.prod(x.shape[a] for a in order[: -len(axes)]), 1
+    return order, outer, math.prod(x.shape[a] for a in axes), inner
+
+
+def reduce_sum(node: Node, to: Lowering) -> None:
+    _sum(node, to)
+
+
+def reduce_mean(node: Node, to: Lowering) -> None:
+    """Sum, then one division in place by the number of elements."""
+    (x,) = node.operands
+    y = _sum(node, to)
+    count = math.prod(x.shape[a] for a in node.attrs["axes"])
+    size = node.output.type.size
+    to.step(
+        "f32_div",
+        y=y, a=y, b=to.const(np.array([count], np.float32), "count"), n1=1, n2=1, n3=size,
+        a0=0, a1=0, a2=0, a3=4, b0=0, b1=0, b2=0, b3=0, m0=0, m1=size,
+    )  # fmt: skip
+
+
+def _sum(node: Node, to: Lowering) -> Pointer:
+    (x,) = node.operands
+    axes: tuple[int, ...] = node.attrs["axes"]
+    layout, outer, n, inner = split(to, x, axes)
+    source = to.input(x, layout)
+    y = to.output(node.output)
+    kept = tuple(a for a in layout if a not in axes)
+    rank = node.output.type.rank
+    order = (*kept, *axes) if node.attrs.get("keepdims", True) else tuple(sorted(kept).index(a) for a in kept)
+    to.view(node.output, y, order if rank else plain(0))
+    to.step("f32_reduce_sum", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner)
+    return y

@@ -1,0 +1,292 @@
+"""From graph to plan: what an operator's lowering function may do, and the bookkeeping behind it.
+
+A lowering function is called as `lower(node, to)` and uses, of the `Lowering` given as `to`:
+`input` / `output` for operands in the layout it wants, `const`, `scratch`, `zeros` for other memory, `view` for outputs
+that are the same bytes as an input, and `step` for each kernel call, arguments by the kernel's parameter names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinyinfer.errors import PlanError
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend import memory, tinf
+from tinyinfer.wasm_backend.build import Param
+from tinyinfer.wasm_backend.kernels import KERNELS
+from tinyinfer.wasm_backend.layout import Layouts
+from tinyinfer.wasm_backend.memory import ALIGNMENT, FOREVER, PAGE, SLACK, Buffer, align
+from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Region, Step, Weight
+from tinyinfer.wasm_backend.strides import Layout, Loops, collapse, equivalent, plain, split_outer, strides_of
+
+Signatures = Mapping[str, "tuple[Param, ...]"]
+"""The parameters of each kernel, read from the assembled sources."""
+
+
+@dataclass(eq=False)
+class PackedConstant:
+    """A constant on its way into the weights; equal bytes are stored once."""
+
+    name: str
+    data: Array
+    offset: int = -1
+
+
+@dataclass(eq=False)
+class ZeroRegion:
+    """The shared region that nobody writes: padding reads zeros from it."""
+
+    nbytes: int = 0
+    offset: int = ALIGNMENT
+
+
+Home = Buffer | PackedConstant | ZeroRegion
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A byte address that becomes absolute when memory has been laid out."""
+
+    home: Home
+    offset: int = 0
+
+    def __add__(self, nbytes: int) -> Pointer:
+        return replace(self, offset=self.offset + nbytes)
+
+    @property
+    def address(self) -> int:
+        return self.home.offset + self.offset
+
+
+@dataclass(frozen=True)
+class Strided:
+    """A tensor in memory: base address and element strides of each logical axis."""
+
+    pointer: Pointer
+    dtype: DType
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+Argument = int | float | Pointer
+LowerFunction = Callable[[Node, "Lowering"], None]
+
+
+@dataclass(frozen=True)
+class _Call:
+    kernel: str
+    args: tuple[Argument, ...]
+    node: int
+
+
+@dataclass(frozen=True)
+class _Stored:
+    pointer: Pointer
+    layout: Layout
+
+
+class Lowering:
+    """Collects kernel calls with symbolic addresses, then lays memory out and resolves them."""
+
+    def __init__(self, graph: Graph, layouts: Layouts, signatures: Signatures) -> None:
+        self._graph = graph
+        self._layouts = layouts
+        self._signatures = signatures
+        self._calls: list[_Call] = []
+        self._buffers: list[Buffer] = []
+        self._constants: dict[str, PackedConstant] = {}
+        self._zeros = ZeroRegion()
+        self._stored: dict[Value, list[_Stored]] = {}
+        self._node = 0
+        for name, value in graph.inputs.items():
+            pointer = self._buffer(name, value.type.nbytes, first=-1)
+            self._stored[value] = [_Stored(pointer, plain(value.type.rank))]
+
+    # ── what lowering functions use ──────────────────────────────────────────────────────────────────────────────
+
+    def layout(self, value: Value) -> Layout:
+        """The layout chosen for `value`; row-major for a constant."""
+        return self._layouts.get(value, plain(value.type.rank))
+
+    def input(self, value: Value, layout: Layout | None = None) -> Pointer:
+        """Address of `value` in `layout` (default: row-major), copied there first if it is stored otherwise."""
+        wanted = plain(value.type.rank) if layout is None else layout
+        if value.data is not None:
+            return self.const(value.data.transpose(wanted), value.name)
+        for stored in self._stored[value]:
+            if equivalent(value.shape, stored.layout, wanted):
+                return stored.pointer
+        target = self._buffer(f"{value.name}@{''.join(map(str, wanted))}", value.type.nbytes)
+        self.copy(
+            Strided(target, value.dtype, value.shape, strides_of(value.shape, wanted)),
+            self.strided(value),
+        )
+        self._stored[value].append(_Stored(target, wanted))
+        return target
+
+    def strided(self, value: Value) -> Strided:
+        """`value` wherever it is, in whatever layout it has."""
+        if value.data is not None:
+            layout = plain(value.type.rank)
+            pointer = self.const(value.data, value.name)
+        else:
+            stored = self._stored[value][0]
+            layout, pointer = stored.layout, stored.pointer
+        return Strided(pointer, value.dtype, value.shape, strides_of(value.shape, layout))
+
+    def output(self, value: Value, inplace: Value | None = None) -> Pointer:
+        """Address for `value` in its chosen layout; it may take over the bytes of `inplace` if that is read no more."""
+        pointer = self._buffer(value.name, value.type.nbytes)
+        if inplace is not None and inplace in self._stored and isinstance(pointer.home, Buffer):
+            donor = self._stored[inplace][0].pointer
+            if donor.offset == 0 and isinstance(donor.home, Buffer) and donor.home.first >= 0:
+                pointer.home.donor = donor.home
+        self._stored[value] = [_Stored(pointer, self.layout(value))]
+        return pointer
+
+    def output_strided(self, value: Value) -> Strided:
+        """`output` as a strided view."""
+        pointer = self.output(value)
+        return Strided(pointer, value.dtype, value.shape, strides_of(value.shape, self.layout(value)))
+
+    def view(self, output: Value, pointer: Pointer, layout: Layout | None = None) -> None:
+        """`output` is the bytes at `pointer`, no copy; its stored layout is `layout` (default: the chosen one)."""
+        self._stored[output] = [_Stored(pointer, self.layout(output) if layout is None else layout)]
+
+    def const(self, data: Array, name: str = "const") -> Pointer:
+        """Address of constant bytes (row-major as given), shared between equal constants."""
+        array = np.ascontiguousarray(data)
+        key = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
+        if key not in self._constants:
+            self._constants[key] = PackedConstant(f"{name}.{key[:8]}", array)
+        return Pointer(self._constants[key])
+
+    def zeros(self, nbytes: int) -> Pointer:
+        """Address of at least `nbytes` zero bytes (and slack) that no kernel writes."""
+        self._zeros.nbytes = max(self._zeros.nbytes, nbytes)
+        return Pointer(self._zeros)
+
+    def scratch(self, nbytes: int, label: str = "scratch") -> Pointer:
+        """Address of uninitialised memory for the steps of this node that name it."""
+        return self._buffer(label, nbytes)
+
+    def step(self, kernel: str, **args: Argument) -> None:
+        """One kernel call. Names must be exactly the kernel's parameters; null pointers are 0."""
+        if kernel not in KERNELS:
+            raise PlanError(f"{kernel} is not in the kernel table")
+        parameters = self._signatures[kernel]
+        names = {parameter.name for parameter in parameters}
+        if names != set(args):
+            missing, extra = names - set(args), set(args) - names
+            raise PlanError(f"{kernel}: missing arguments {sorted(missing)}, unknown arguments {sorted(extra)}")
+        for argument in args.values():
+            if isinstance(argument, Pointer) and isinstance(argument.home, Buffer):
+                argument.home.touch(len(self._calls))
+        typed = tuple(_typed(args[parameter.name], parameter) for parameter in parameters)
+        self._calls.append(_Call(kernel, typed, self._node))
+
+    def copy(self, target: Strided, source: Strided) -> None:
+        """Copy every element of `source` to the same index of `target`; strides may be 0 (repeat) or negative."""
+        size = target.dtype.size
+        if 0 in target.shape:
+            return
+        loops = _order_by_target(collapse(target.shape, target.strides, source.strides))
+        for nest, (to, of) in split_outer(loops, 6):
+            names = {f"n{i}": n for i, n in enumerate(nest.shape)}
+            names |= {f"y{i}": s * size for i, s in enumerate(nest.strides[0])}
+            names |= {f"x{i}": s * size for i, s in enumerate(nest.strides[1])}
+            rows = int(np.prod(nest.shape[:-1]))
+            self.step(
+                f"x{size * 8}_copy",
+                y=target.pointer + to * size,
+                x=source.pointer + of * size,
+                **{k: v for k, v in names.items() if k != "n0"},
+                m0=0,
+                m1=rows,
+            )
+
+    # ── what the compiler uses ───────────────────────────────────────────────────────────────────────────────────
+
+    def finish(self, lower_of: Callable[[str], LowerFunction]) -> Plan:
+        """Lower every node, copy graph outputs into row-major order, lay memory out and resolve addresses."""
+        for index, node in enumerate(self._graph.nodes):
+            self._node = index
+            lower_of(node.op)(node, self)
+        outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
+        for pointer in outputs.values():
+            if isinstance(pointer.home, Buffer):
+                pointer.home.touch(FOREVER)
+        return self._resolve(outputs)
+
+    def _buffer(self, label: str, nbytes: int, first: int | None = None) -> Pointer:
+        start = len(self._calls) if first is None else first
+        buffer = Buffer(label, max(nbytes, 1), start, start)
+        self._buffers.append(buffer)
+        return Pointer(buffer)
+
+    def _resolve(self, outputs: Mapping[str, Pointer]) -> Plan:
+        weights_offset = ALIGNMENT + align(self._zeros.nbytes + SLACK)
+        constants = storage_order(self._constants.values())
+        cursor = weights_offset
+        for constant in constants:
+            constant.offset = cursor
+            cursor += align(constant.data.nbytes)
+        arena_offset = cursor
+        arena_bytes = memory.place(self._buffers)
+        for buffer in self._buffers:
+            buffer.offset += arena_offset
+        end = arena_offset + arena_bytes + SLACK
+        return Plan(
+            inputs=tuple(self._binding(n, v, self._stored[v][0]) for n, v in self._graph.inputs.items()),
+            outputs=tuple(
+                self._binding(n, v, _Stored(outputs[n], plain(v.type.rank)))
+                for n, v in self._graph.outputs.items()
+            ),
+            steps=tuple(
+                Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node)
+                for c in self._calls
+            ),
+            nodes=tuple(
+                NodePlan(n.name, n.op, tuple(self._binding(v.name, v, self._stored[v][0]) for v in n.outputs))
+                for n in self._graph.nodes
+            ),
+            weights=tuple(Weight(c.name, c.data, c.offset) for c in constants),
+            weights_offset=weights_offset,
+            arena_offset=arena_offset,
+            arena_bytes=arena_bytes,
+            live_bytes=memory.live_bound(self._buffers),
+            memory_bytes=-(-end // PAGE) * PAGE,
+            regions=tuple(Region(b.label, b.offset, b.nbytes, b.first, b.last) for b in self._buffers),
+        )
+
+    def _binding(self, name: str, value: Value, stored: _Stored) -> Binding:
+        return Binding(name, value.dtype, value.shape, stored.pointer.address, stored.layout)
+
+
+def storage_order(constants: Iterable[PackedConstant]) -> list[PackedConstant]:
+    """Constants in the order their bytes have in a `.tinf` file, whose data section is the weights region."""
+    named = {c.name: c for c in constants}
+    return [named[name] for name in tinf.file_order((c.name, c.data) for c in named.values())]
+
+
+def _order_by_target(loops: Loops) -> Loops:
+    """Loops sorted so that writes are as sequential as they can be."""
+    order = sorted(range(len(loops.shape)), key=lambda i: -abs(loops.strides[0][i]))
+    return collapse(
+        [loops.shape[i] for i in order], *([stride[i] for i in order] for stride in loops.strides)
+    )
+
+
+def _typed(value: Argument, parameter: Param) -> Argument:
+    if isinstance(value, Pointer):
+        return value
+    if parameter.type == "f32":
+        return float(np.float32(value))
+    if not isinstance(value, (int, np.integer)):
+        raise PlanError(f"argument {parameter.name}={value!r} is not an integer")
+    return int(value)

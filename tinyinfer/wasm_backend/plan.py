@@ -1,0 +1,99 @@
+"""The plan: a flat list of kernel calls with absolute addresses. Nothing is decided after it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.strides import Layout
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call: arguments in the order of the kernel's parameters, and the index of its node in `Plan.nodes`."""
+
+    kernel: str
+    args: tuple[int | float, ...]
+    node: int
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A named tensor at an absolute byte address; `layout` is the storage order of its logical axes."""
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    offset: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """What a node of the graph became: where its outputs are right after its last step."""
+
+    name: str
+    op: str
+    outputs: tuple[Binding, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A packed constant and its absolute byte address."""
+
+    name: str
+    data: Array
+    offset: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A buffer of the arena at an absolute address: the memory map, for people and for guard-byte tests."""
+
+    label: str
+    offset: int
+    nbytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs besides the kernels.
+
+    `memory_bytes` is the whole linear memory; `setup` steps run once after the weights are in place, `steps` at each
+    run, in order.
+    """
+
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    steps: tuple[Step, ...]
+    nodes: tuple[NodePlan, ...]
+    weights: tuple[Weight, ...]
+    weights_offset: int
+    arena_offset: int
+    arena_bytes: int
+    live_bytes: int
+    memory_bytes: int
+    regions: tuple[Region, ...] = ()
+    """The arena's buffers; empty in a plan read from a file, which does not need them."""
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.arena_offset - self.weights_offset
+
+    def describe(self, parameters: Mapping[str, tuple[str, ...]]) -> str:
+        """One line per step; `parameters` gives the parameter names of each kernel."""
+        width = len(str(max(len(self.steps) - 1, 0)))
+        lines = []
+        for i, step in enumerate(self.steps):
+            named = zip(parameters[step.kernel], step.args, strict=True)
+            args = " ".join(f"{name}={_show(value)}" for name, value in named)
+            node = self.nodes[step.node]
+            lines.append(f"{i:0{width}} {step.kernel} {args} ; {node.op} {node.name}")
+        return "\n".join(lines)
+
+
+def _show(value: int | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,83 @@
+"""Running a plan under a Python engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinyinfer.errors import FeedError, PlanError
+from tinyinfer.types import Array
+from tinyinfer.wasm_backend import engines
+from tinyinfer.wasm_backend.build import KernelModule
+from tinyinfer.wasm_backend.plan import Binding, Plan, Step
+
+
+class PlanRunner:
+    """A plan loaded into an engine's memory: weights copied once, kernels bound once."""
+
+    def __init__(self, plan: Plan, kernels: KernelModule, engine: str) -> None:
+        self.plan = plan
+        self._engine = engines.create(engine, kernels.wasm, plan.memory_bytes)
+        self.memory = self._engine.memory
+        for weight in plan.weights:
+            self._write(weight.offset, weight.data)
+        self._calls = {name: self._engine.kernel(name) for name in {s.kernel for s in plan.steps}}
+
+    def feed(self, feeds: Mapping[str, Array]) -> None:
+        """Copy checked inputs into linear memory."""
+        for binding in self.plan.inputs:
+            self._write(binding.offset, feeds[binding.name])
+
+    def execute(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._calls[step.kernel](*step.args)
+
+    def read(self, binding: Binding) -> Array:
+        """A copy of the tensor at `binding`, its axes in logical order."""
+        stored = tuple(binding.shape[i] for i in binding.layout)
+        nbytes = int(np.prod(stored, dtype=np.int64)) * binding.dtype.size
+        raw = self.memory[binding.offset : binding.offset + nbytes].view(binding.dtype.numpy).reshape(stored)
+        return np.array(raw.transpose(np.argsort(binding.layout)), order="C").reshape(binding.shape)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.feed(feeds)
+        self.execute(self.plan.steps)
+        return {b.name: self.read(b) for b in self.plan.outputs}
+
+    def _write(self, offset: int, data: Array) -> None:
+        raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        self.memory[offset : offset + raw.size] = raw
+
+
+def check_feeds(inputs: Iterable[Binding], feeds: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """`feeds` as arrays after checking names, element types and shapes; FeedError names what does not fit."""
+    expected = {b.name: b for b in inputs}
+    listing = ", ".join(f"{b.name}: {b.dtype.value}{list(b.shape)}" for b in expected.values())
+    unknown, missing = sorted(set(feeds) - set(expected)), sorted(set(expected) - set(feeds))
+    if unknown:
+        raise FeedError(f"unknown input {', '.join(map(repr, unknown))}; the model's inputs are {listing}")
+    if missing:
+        raise FeedError(f"input {', '.join(map(repr, missing))} is missing in feeds; the model's inputs are {listing}")
+    checked = {}
+    for name, binding in expected.items():
+        array = np.asarray(feeds[name])
+        if array.dtype != binding.dtype.numpy:
+            raise FeedError(f"input {name!r} is {array.dtype}; expected {binding.dtype.value}")
+        if array.shape != binding.shape:
+            raise FeedError(f"input {name!r} has shape {list(array.shape)}; expected {list(binding.shape)}")
+        checked[name] = array
+    return checked
+
+
+def choose_plan(plans: Iterable[Plan], feeds: Mapping[str, ArrayLike]) -> Plan:
+    """The plan made for the shapes of `feeds`; the first one if none fits, so that the error names its shapes."""
+    candidates = list(plans)
+    if not candidates:
+        raise PlanError("the model holds no plan")
+    shapes = {name: np.shape(array) for name, array in feeds.items()}
+    for plan in candidates:
+        if all(shapes.get(b.name) == b.shape for b in plan.inputs):
+            return plan
+    return candidates[0]

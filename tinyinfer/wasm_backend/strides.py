@@ -1,0 +1,78 @@
+"""Strided views: how kernels see tensors, and the algebra that makes them as flat as possible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Layout = tuple[int, ...]
+"""Storage order of a value's logical axes: (0, 2, 3, 1) stores NCHW logic as NHWC bytes."""
+
+
+def plain(rank: int) -> Layout:
+    """Row-major storage."""
+    return tuple(range(rank))
+
+
+def channels_last(rank: int) -> Layout:
+    """Axis 1 innermost: NHWC for rank 4, NLC for rank 3."""
+    return (0, *range(2, rank), 1) if rank > 2 else plain(rank)
+
+
+def strides_of(shape: Sequence[int], layout: Layout) -> tuple[int, ...]:
+    """Element strides of each logical axis for dense storage in `layout`."""
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(layout):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
+def equivalent(shape: Sequence[int], a: Layout, b: Layout) -> bool:
+    """Whether two layouts store `shape` in the same bytes: unit dimensions do not matter."""
+    return [i for i in a if shape[i] != 1] == [i for i in b if shape[i] != 1]
+
+
+@dataclass(frozen=True)
+class Loops:
+    """A loop nest, outermost first, and for each operand its element strides."""
+
+    shape: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+    def padded(self, rank: int) -> Loops:
+        """The same nest with unit loops in front, `rank` deep."""
+        extra = rank - len(self.shape)
+        return Loops((1,) * extra + self.shape, tuple((0,) * extra + s for s in self.strides))
+
+
+def collapse(shape: Sequence[int], *strides: Sequence[int]) -> Loops:
+    """Drop unit loops and merge neighbouring loops that all operands walk through without a break."""
+    merged: list[tuple[int, tuple[int, ...]]] = []
+    for axis, extent in enumerate(shape):
+        steps = tuple(s[axis] for s in strides)
+        if extent == 1:
+            continue
+        if merged and all(outer == step * extent for outer, step in zip(merged[-1][1], steps, strict=True)):
+            merged[-1] = (merged[-1][0] * extent, steps)
+        else:
+            merged.append((extent, steps))
+    return Loops(tuple(m[0] for m in merged), tuple(tuple(m[1][i] for m in merged) for i in range(len(strides))))
+
+
+def split_outer(loops: Loops, rank: int) -> list[tuple[Loops, tuple[int, ...]]]:
+    """The nest as several nests of at most `rank` loops, each with every operand's element offset."""
+    if len(loops.shape) <= rank:
+        return [(loops.padded(rank), (0,) * len(loops.strides))]
+    inner = Loops(loops.shape[1:], tuple(s[1:] for s in loops.strides))
+    return [
+        (nest, tuple(o + i * s[0] for o, s in zip(offsets, loops.strides, strict=True)))
+        for i in range(loops.shape[0])
+        for nest, offsets in split_outer(inner, rank)
+    ]
+
+
+def element_count(loops: Loops) -> int:
+    return math.prod(loops.shape)
