@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyinfer.errors import WatError
-from tinyinfer.wasm_backend import macros, peephole, wat
+from tinyinfer.wasm_backend import macros, operands, peephole, wat
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SOURCES = (PACKAGE.parent / "kernels_wat", PACKAGE / "_kernels_wat")
@@ -57,7 +57,9 @@ class KernelModule:
     signatures: Mapping[str, tuple[Param, ...]]
 
     def signature(self, name: str) -> tuple[Param, ...]:
-        """The parameters of the kernel `name`, in order; raises `KeyError` naming it when there is none."""
+        """The parameters of the kernel `name`, in order; raises `KeyError` when there is none."""
+        if name not in self.signatures:
+            raise KeyError(f"the {self.tier} module has no kernel {name!r}")
         return self.signatures[name]
 
 
@@ -97,7 +99,7 @@ def read_sources(folder: Path, tier: str) -> list[wat.Source]:
 def source_hash(folder: Path) -> str:
     """A hash of everything the modules depend on: all sources and the code that assembles them."""
     digest = hashlib.sha256()
-    code = [Path(module.__file__ or "") for module in (wat, macros, peephole)] + [Path(__file__)]
+    code = [Path(module.__file__ or "") for module in (wat, operands, macros, peephole)] + [Path(__file__)]
     for path in [*sorted(folder.rglob("*.wat")), *code]:
         content = path.read_bytes()
         name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
@@ -110,12 +112,17 @@ def source_hash(folder: Path) -> str:
 
 def assemble(sources: list[wat.Source], tier: str = "simd128") -> Assembled:
     """Expand and assemble sources; raises `WatError` naming file and line of what is wrong."""
+    try:
+        import wasmtime
+    except ImportError as error:
+        raise WatError(f"the kernels must be assembled, which needs the package wasmtime: {error}") from None
     module = wat.read_module(sources)
     fields = macros.expand_module(module)
     for form in (form for field in fields for form in field.walk()):
         if FORBIDDEN[tier].search(form.head):
             wat.fail(form.at, f"{form.head} is not available in the {tier} tier")
-    _to_wasm(wat.print_module(wat.plain_fields(module)), _standard_engine())
+    if hasattr(wasmtime.Config, "wasm_function_references"):
+        _to_wasm(wat.print_module(wat.plain_fields(module)), _standard_engine())
     wasm = _to_wasm(wat.print_module(fields), _portable_engine())
     names = [field.words[1][1:] for field in fields if field.head == "func"]
     kernels = {f.name[1:]: f for f in module.functions.values() if f.exported}

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tinyinfer.wasm_backend import peephole
+from tinyinfer.wasm_backend import operands, peephole
 from tinyinfer.wasm_backend.wat import (
     BRANCHES,
     LOCAL_OPS,
@@ -30,9 +30,6 @@ from tinyinfer.wasm_backend.wat import (
     Place,
     fail,
 )
-
-# Instructions without a result cannot be the argument of a macro: each argument is one value.
-STATEMENTS = frozenset({"local.set", "global.set", "drop", "nop", "return", "unreachable", *BRANCHES})
 
 
 @dataclass(slots=True)
@@ -49,6 +46,7 @@ class Frame:
 
 def expand_module(module: Module) -> list[Form]:
     """The module's fields with all macros expanded: globals in use and functions that are not macros."""
+    operands.check(module)
     functions = [f for f in module.functions.values() if not f.is_macro]
     expanded = [_Expander(module, function).field() for function in functions]
     called = {form.words[1] for field in expanded for form in field.walk() if form.head == "call"}
@@ -96,7 +94,7 @@ class _Expander:
     def instruction(self, form: Form, frame: Frame) -> list[Form]:
         """Expand one instruction with its operands to the sequence of instructions that does the same."""
         head = form.head
-        if head in ("result", "param"):
+        if head == "result":
             return [form]
         if head == "call":
             return self.call(form, form.words[1], form.parts, frame)
@@ -157,10 +155,6 @@ class _Expander:
     # --- Calls ----------------------------------------------------------------------------------------------
 
     def call_ref(self, form: Form, frame: Frame) -> list[Form]:
-        if form.words[1] not in self.module.types:
-            fail(form.at, f"unknown type {form.words[1]}")
-        if not form.parts:
-            fail(form.at, "the last operand of call_ref is the function: (local.get $parameter)")
         name = self.reference(form.parts[-1], form.words[1], frame)
         return self.call(form, name, form.parts[:-1], frame)
 
@@ -173,35 +167,29 @@ class _Expander:
         else:
             accepted = "(ref.func $f), or (local.get $p) where p is such a parameter"
             fail(form.at, f"a function of type {type_name} is given as {accepted}")
-        function = self.callee(form.at, name)
-        if type_name not in self.module.types:
-            fail(form.at, f"unknown type {type_name}")
+        for kind, wanted, known in (
+            ("func", name, self.module.functions),
+            ("type", type_name, self.module.types),
+        ):
+            if wanted not in known:
+                fail(form.at, f"unknown {kind} {wanted}")
+        function = self.module.functions[name]
         if function.type != self.module.types[type_name][0]:
             fail(form.at, f"func {name} at {function.field.at} does not have the type {type_name}")
         return name
 
-    def callee(self, at: Place, name: str) -> Function:
-        if name not in self.module.functions:
-            fail(at, f"unknown func {name}")
-        return self.module.functions[name]
-
     def call(self, form: Form, name: str, arguments: Sequence[Form], frame: Frame) -> list[Form]:
-        function = self.callee(form.at, name)
+        function = self.module.functions[name]
         if function.is_macro:
             return self.inline(form, function, arguments, frame)
         return [Form(("call", name), tuple(self.sequence(arguments, frame)), form.at)]
 
     def inline(self, form: Form, macro: Function, arguments: Sequence[Form], frame: Frame) -> list[Form]:
-        if len(arguments) != len(macro.params):
-            wanted = " ".join(p.name for p in macro.params) or "none"
-            fail(form.at, f"{macro.name} has {len(macro.params)} parameters ({wanted}), not {len(arguments)}")
         inner = Frame(macro, (*frame.path, macro.name[1:-1]))
         values: list[tuple[Local, list[Form]]] = []
         for parameter, argument in zip(macro.params, arguments):
             if parameter.is_function:
                 inner.functions[parameter.name] = self.reference(argument, parameter.type, frame)
-            elif argument.head in STATEMENTS or "store" in argument.head:
-                fail(argument.at, f"the argument for {parameter.name} of {macro.name} must be one value")
             else:
                 values.append((parameter, self.instruction(argument, frame)))
         with self.entered(form.at, inner):

@@ -92,7 +92,7 @@ def _is_target(form: Form) -> bool:
 def forward(
     bound: Sequence[tuple[str, list[Form]]], body: list[Form]
 ) -> tuple[list[tuple[str, list[Form]]], list[Form]]:
-    """Move arguments that an expanded body reads once, outside of loops, from their local to that place.
+    """Move arguments that a body reads once, outside of loops, to that place; drop those it ignores.
 
     `bound` are locals and their arguments, evaluated in this order before the body. An argument moves only if
     nothing it reads can change in between: its variables are assigned neither by the body nor by another
@@ -103,27 +103,26 @@ def forward(
     for name, value in bound:
         others = [form for other, forms in kept if other != name for form in forms]
         around = [*others, *body]
-        if len(value) == 1 and _may_move(name, value[0], around) and _reads_once(name, body):
+        if len(value) == 1 and _may_move(name, value[0], around, body):
             body = [_substitute(form, name, value[0]) for form in body]
             kept = [(other, forms) for other, forms in kept if other != name]
     return kept, body
 
 
-def _may_move(name: str, value: Form, around: Sequence[Form]) -> bool:
+def _may_move(name: str, value: Form, around: Sequence[Form], body: Sequence[Form]) -> bool:
     inside = list(value.walk())
+    loads = any(is_load(form) for form in inside)
+    loops = [form for part in body for form in part.walk() if form.head == "loop"]
+    if _reads(name, body) > 1 or _reads(name, loops) or (loads and not _reads(name, body)):
+        return False
     if not all(is_pure(form) or is_load(form) for form in inside):
         return False
     changed = assigned(around)
     if name in changed or any(form.words[1] in changed for form in inside if form.head == "local.get"):
         return False
-    if not any(is_load(form) for form in inside):
-        return True
-    return all(is_pure(f) or is_load(f) or f.head in ASSIGNMENTS for form in around for f in form.walk())
-
-
-def _reads_once(name: str, body: Sequence[Form]) -> bool:
-    loops = [form for part in body for form in part.walk() if form.head == "loop"]
-    return _reads(name, body) == 1 and _reads(name, loops) == 0
+    return not loads or all(
+        is_pure(f) or is_load(f) or f.head in ASSIGNMENTS for form in around for f in form.walk()
+    )
 
 
 def _reads(name: str, forms: Iterable[Form]) -> int:
@@ -181,7 +180,7 @@ COMMUTATIVE = frozenset({"i32.add", "i32.mul", "i32.or", "i32.xor"})
 
 def simplify(form: Form) -> list[Form]:
     """The instruction, or the shorter sequence that means the same because an operand is constant."""
-    if form.head in I32 and len(form.parts) == 2:
+    if form.head in I32 and len(form.parts) == 2:  # not when an operand is a sequence of instructions
         return [_binary(form, *form.parts)]
     last = _constant(form.parts[-1]) if form.parts else None
     if form.head == "i32.eqz" and len(form.parts) == 1 and last is not None:
@@ -208,9 +207,9 @@ def _binary(form: Form, left: Form, right: Form) -> Form:
 def _if(form: Form) -> list[Form]:
     """Replace an `if` of constant condition by the branch it takes."""
     branches = {part.head: part.parts for part in form.parts if part.head in ("then", "else")}
-    condition = [part for part in form.parts if part.head not in ("then", "else", "result", "param")]
+    condition = [part for part in form.parts if part.head not in ("then", "else", "result")]
     value = _constant(condition[0]) if len(condition) == 1 else None
-    if value is None or any(part.head == "param" for part in form.parts):
+    if value is None:
         return [form]
     taken = branches.get("then" if value else "else", ())
     if not _is_target(form):

@@ -332,11 +332,10 @@ def _check_form(form: Form, function: Function) -> None:
             fail(form.at, f"{' '.join(immediates)!r} after {head}: write ({head} $label instructions…)")
         if head == "if" and not any(part.head == "then" for part in form.parts):
             fail(form.at, "an if is written (if (result …) condition (then …) (else …))")
-    elif head in ("result", "param"):
+    elif head == "result":
         _types(form)
-        return
-    elif head == "type":
-        fail(form.at, "write the (param …) and (result …) of the type instead")
+    elif head in ("param", "type"):
+        fail(form.at, f"{head} in the body of {function.name}: blocks have only (result …)")
     elif head in ("then", "else", ""):
         if immediates or not head:
             fail(form.at, f"write folded text, (instruction operands…), not ({' '.join(form.words)})")

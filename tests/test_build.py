@@ -1,0 +1,151 @@
+"""Building the kernel modules: reproducible, incremental, safe beside other builds and after failed ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinyinfer.errors import WatError
+from tinyinfer.wasm_backend import build
+
+pytest.importorskip("wasmtime", reason="wasmtime assembles kernels and is not installed here")
+REPOSITORY = Path(__file__).resolve().parents[1]
+MACRO = "(func $m! (param $x i32) (result i32) (local.get $x))"
+KERNEL = """
+;; adds one
+(module
+  (import "env" "memory" (memory 1))
+  (func $f32_one (export "f32_one") (param $y i32) (param $lo f32) (result i32)
+    (local $unused v128)
+    (i32.add (local.get $y) (i32.const 1))))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of kernel sources with one kernel."""
+    folder = tmp_path / "kernels_wat"
+    (folder / "tier").mkdir(parents=True)
+    (folder / "tier" / "simd128.wat").write_text(MACRO)
+    (folder / "one.wat").write_text(KERNEL)
+    return folder
+
+
+@pytest.fixture
+def checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, where the build looks for the sources of a checkout."""
+    monkeypatch.setattr(build, "SOURCES", (folder, folder.parent / "none"))
+    return folder
+
+
+def test_module_holds_exports_and_no_names(folder: Path):
+    assembled = build.assemble(build.read_sources(folder, "simd128"))
+    assert b"f32_one" in assembled.wasm
+    assert b"unused" not in assembled.wasm
+    assert b"lo" not in assembled.wasm
+    assert assembled.code_sizes == {"f32_one": 7}
+
+
+def test_sources_are_read_libraries_first(folder: Path):
+    for name in ("a.wat", "lib.wat", "lib_b.wat"):
+        (folder / name).write_text("")
+    files = [source.file.removeprefix("kernels_wat/") for source in build.read_sources(folder, "simd128")]
+    assert files == ["lib.wat", "lib_b.wat", "tier/simd128.wat", "a.wat", "one.wat"]
+
+
+def test_unknown_tier(folder: Path):
+    with pytest.raises(WatError, match=r"fast.wat: no such tier in .*; found: simd128"):
+        build.read_sources(folder, "fast")
+    with pytest.raises(WatError, match="unknown tier 'fast'; known: simd128"):
+        build.ensure_built("fast")
+
+
+def test_build_writes_module_and_manifest(checkout: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    module = build.ensure_built("simd128", out)
+    assert sorted(path.name for path in out.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
+    assert (out / "kernels.simd128.wasm").read_bytes() == module.wasm
+    manifest = json.loads((out / "kernels.json").read_text())
+    assert manifest["kernels"] == {"f32_one": {"params": [["y", "i32"], ["lo", "f32"]], "results": ["i32"]}}
+    tier = manifest["tiers"]["simd128"]
+    assert tier["file"] == "kernels.simd128.wasm"
+    assert tier["sha256"] == hashlib.sha256(module.wasm).hexdigest() == module.sha256
+    assert tier["raw"] == len(module.wasm)
+    assert module.signature("f32_one") == (build.Param("y", "i32"), build.Param("lo", "f32"))
+    with pytest.raises(KeyError, match="the simd128 module has no kernel 'f32_two'"):
+        module.signature("f32_two")
+
+
+def test_build_is_incremental(checkout: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    first = build.ensure_built("simd128", out)
+    written = (out / "kernels.json").stat().st_mtime_ns
+    assert build.ensure_built("simd128", out) == first
+    assert (out / "kernels.json").stat().st_mtime_ns == written
+    (checkout / "one.wat").write_text(KERNEL.replace("(i32.const 1)", "(i32.const 2)"))
+    assert build.ensure_built("simd128", out).wasm == first.wasm.replace(b"\x41\x01", b"\x41\x02")
+
+
+def test_damaged_module_is_built_again(checkout: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    first = build.ensure_built("simd128", out)
+    (out / "kernels.simd128.wasm").write_bytes(first.wasm[:-1])
+    assert build.ensure_built("simd128", out) == first
+    (out / "kernels.json").write_text("{")
+    assert build.ensure_built("simd128", out) == first
+
+
+def test_failed_build_keeps_what_was_built(checkout: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    first = build.ensure_built("simd128", out)
+    (checkout / "one.wat").write_text("(module (func $f (nop))")
+    with pytest.raises(WatError, match=r"kernels_wat/one.wat:1:1"):
+        build.ensure_built("simd128", out)
+    assert build.load(out, "simd128") == first
+
+
+def test_installed_package_loads_what_it_contains(folder: Path, tmp_path: Path, monkeypatch):
+    out = tmp_path / "out"
+    build.build(folder, out)
+    (folder / "one.wat").write_text("(not a kernel)")
+    monkeypatch.setattr(build, "SOURCES", (tmp_path / "none", folder))
+    assert build.ensure_built("simd128", out) == build.load(out, "simd128")
+    monkeypatch.setattr(build, "SOURCES", (tmp_path / "none", tmp_path / "none"))
+    assert build.ensure_built("simd128", out) == build.load(out, "simd128")
+    with pytest.raises(WatError, match=r"neither assembled kernels in .* nor their sources in"):
+        build.ensure_built("simd128", tmp_path / "empty")
+
+
+def start_build(out: Path, *options: str, seed: int = 0) -> subprocess.Popen[str]:
+    """The build command on the project's own sources, in a process of its own."""
+    command = [sys.executable, "-m", "tinyinfer.wasm_backend.build", "--out", str(out), *options]
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "COLUMNS": "100"}
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE)
+
+
+def test_build_is_reproducible(tmp_path: Path):
+    for seed in (1, 2):
+        assert start_build(tmp_path / str(seed), seed=seed).wait() == 0
+    for name in ("kernels.json", "kernels.simd128.wasm"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_two_builds_at_once(tmp_path: Path):
+    builds = [start_build(tmp_path) for _ in range(2)]
+    assert [process.wait() for process in builds] == [0, 0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
+    assert build.load(tmp_path, "simd128") is not None
+
+
+def test_command_prints_sizes_and_hash(tmp_path: Path):
+    output, _ = start_build(tmp_path, "--verbose").communicate()
+    module = build.load(tmp_path, "simd128")
+    assert module is not None
+    for shown in ("kernels.simd128.wasm", f"{len(module.wasm):,}", module.sha256[:12], *module.signatures):
+        assert shown in output
