@@ -17,7 +17,7 @@ from tinyinfer import compiler, registry
 from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, DType, TensorType
-from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
 

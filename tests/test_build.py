@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tinyinfer.errors import WatError
-from tinyinfer.wasm_backend import build
+from tinyinfer.wasm_backend import build, kernel_module
 
 pytest.importorskip("wasmtime", reason="wasmtime assembles kernels and is not installed here")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -40,15 +40,15 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, where the build looks for the sources of a checkout."""
-    monkeypatch.setattr(build, "SOURCES", (folder, folder.parent / "none"))
+    monkeypatch.setattr(kernel_module, "SOURCES", (folder, folder.parent / "none"))
     return folder
 
 
 def test_module_holds_exports_and_no_names(folder: Path):
     assembled = build.assemble(build.read_sources(folder, "simd128"))
-    assert b"f32_one" in assembled.wasm
-    assert b"unused" not in assembled.wasm
-    assert b"lo" not in assembled.wasm
+    assert b"f32_one" in assembled.module.wasm
+    assert b"unused" not in assembled.module.wasm
+    assert b"lo" not in assembled.module.wasm
     assert assembled.code_sizes == {"f32_one": 7}
 
 
@@ -63,12 +63,12 @@ def test_unknown_tier(folder: Path):
     with pytest.raises(WatError, match=r"fast.wat: no such tier in .*; found: simd128"):
         build.read_sources(folder, "fast")
     with pytest.raises(WatError, match="unknown tier 'fast'; known: simd128"):
-        build.ensure_built("fast")
+        kernel_module.ensure_built("fast")
 
 
 def test_build_writes_module_and_manifest(checkout: Path, tmp_path: Path):
     out = tmp_path / "out"
-    module = build.ensure_built("simd128", out)
+    module = kernel_module.ensure_built("simd128", out)
     assert sorted(path.name for path in out.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
     assert (out / "kernels.simd128.wasm").read_bytes() == module.wasm
     manifest = json.loads((out / "kernels.json").read_text())
@@ -84,42 +84,42 @@ def test_build_writes_module_and_manifest(checkout: Path, tmp_path: Path):
 
 def test_build_is_incremental(checkout: Path, tmp_path: Path):
     out = tmp_path / "out"
-    first = build.ensure_built("simd128", out)
+    first = kernel_module.ensure_built("simd128", out)
     written = (out / "kernels.json").stat().st_mtime_ns
-    assert build.ensure_built("simd128", out) == first
+    assert kernel_module.ensure_built("simd128", out) == first
     assert (out / "kernels.json").stat().st_mtime_ns == written
     (checkout / "one.wat").write_text(KERNEL.replace("(i32.const 1)", "(i32.const 2)"))
-    assert build.ensure_built("simd128", out).wasm == first.wasm.replace(b"\x41\x01", b"\x41\x02")
+    assert kernel_module.ensure_built("simd128", out).wasm == first.wasm.replace(b"\x41\x01", b"\x41\x02")
 
 
 def test_damaged_module_is_built_again(checkout: Path, tmp_path: Path):
     out = tmp_path / "out"
-    first = build.ensure_built("simd128", out)
+    first = kernel_module.ensure_built("simd128", out)
     (out / "kernels.simd128.wasm").write_bytes(first.wasm[:-1])
-    assert build.ensure_built("simd128", out) == first
+    assert kernel_module.ensure_built("simd128", out) == first
     (out / "kernels.json").write_text("{")
-    assert build.ensure_built("simd128", out) == first
+    assert kernel_module.ensure_built("simd128", out) == first
 
 
 def test_failed_build_keeps_what_was_built(checkout: Path, tmp_path: Path):
     out = tmp_path / "out"
-    first = build.ensure_built("simd128", out)
+    first = kernel_module.ensure_built("simd128", out)
     (checkout / "one.wat").write_text("(module (func $f (nop))")
     with pytest.raises(WatError, match=r"kernels_wat/one.wat:1:1"):
-        build.ensure_built("simd128", out)
-    assert build.load(out, "simd128") == first
+        kernel_module.ensure_built("simd128", out)
+    assert kernel_module.load(out, "simd128") == first
 
 
 def test_installed_package_loads_what_it_contains(folder: Path, tmp_path: Path, monkeypatch):
     out = tmp_path / "out"
     build.build(folder, out)
     (folder / "one.wat").write_text("(not a kernel)")
-    monkeypatch.setattr(build, "SOURCES", (tmp_path / "none", folder))
-    assert build.ensure_built("simd128", out) == build.load(out, "simd128")
-    monkeypatch.setattr(build, "SOURCES", (tmp_path / "none", tmp_path / "none"))
-    assert build.ensure_built("simd128", out) == build.load(out, "simd128")
+    monkeypatch.setattr(kernel_module, "SOURCES", (tmp_path / "none", folder))
+    assert kernel_module.ensure_built("simd128", out) == kernel_module.load(out, "simd128")
+    monkeypatch.setattr(kernel_module, "SOURCES", (tmp_path / "none", tmp_path / "none"))
+    assert kernel_module.ensure_built("simd128", out) == kernel_module.load(out, "simd128")
     with pytest.raises(WatError, match=r"neither assembled kernels in .* nor their sources in"):
-        build.ensure_built("simd128", tmp_path / "empty")
+        kernel_module.ensure_built("simd128", tmp_path / "empty")
 
 
 def start_build(out: Path, *options: str, seed: int = 0) -> subprocess.Popen[str]:
@@ -140,12 +140,12 @@ def test_two_builds_at_once(tmp_path: Path):
     builds = [start_build(tmp_path) for _ in range(2)]
     assert [process.wait() for process in builds] == [0, 0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
-    assert build.load(tmp_path, "simd128") is not None
+    assert kernel_module.load(tmp_path, "simd128") is not None
 
 
 def test_command_prints_sizes_and_hash(tmp_path: Path):
     output, _ = start_build(tmp_path, "--verbose").communicate()
-    module = build.load(tmp_path, "simd128")
+    module = kernel_module.load(tmp_path, "simd128")
     assert module is not None
     for shown in ("kernels.simd128.wasm", f"{len(module.wasm):,}", module.sha256[:12], *module.signatures):
         assert shown in output

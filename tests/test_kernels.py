@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.cases import CASES
 from tests.differential import check_case
-from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
 
 

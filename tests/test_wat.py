@@ -56,7 +56,7 @@ def plain(text: str) -> Runner:
 
 
 def expanded(text: str) -> Runner:
-    return Runner(build.assemble(source(text)).wasm)
+    return Runner(build.assemble(source(text)).module.wasm)
 
 
 def expanded_text(text: str) -> str:
@@ -266,7 +266,7 @@ def test_kernel_annotation_takes_the_other_parameters_of_the_macro():
         (@kernel "f" (call $apply! (ref.func $negate!) (i32.const 4)))
     """
     assert assert_same(text, ("f", 5, 1)) == [11]
-    signature = build.assemble(source(text)).signatures["f"]
+    signature = build.assemble(source(text)).module.signatures["f"]
     assert signature == (build.Param("x", "i32"), build.Param("y", "i32"))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tinyinfer import frontend, passes, registry
 from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend import layout, tinf
-from tinyinfer.wasm_backend.build import KernelModule, load_kernels
+from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.lowering import Lowering
 from tinyinfer.wasm_backend.plan import Plan
 

@@ -13,7 +13,7 @@ from tinyinfer.compiler import CompiledModel, compile
 from tinyinfer.errors import FeedError, ModelError, PlanError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
 

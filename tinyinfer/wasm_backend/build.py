@@ -18,67 +18,43 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tinyinfer.errors import WatError
-from tinyinfer.wasm_backend import macros, operands, peephole, wat
+from tinyinfer.wasm_backend import macros, wat
+from tinyinfer.wasm_backend.kernel_module import (
+    BUILD,
+    MANIFEST,
+    MANIFEST_FORMAT,
+    TIERS,
+    KernelModule,
+    Param,
+    ensure_built,
+    load_kernels,
+    module_file,
+    source_hash,
+)
 
-PACKAGE = Path(__file__).resolve().parents[1]
-SOURCES = (PACKAGE.parent / "kernels_wat", PACKAGE / "_kernels_wat")
-BUILD = PACKAGE / "wasm_backend" / "_build"
-MANIFEST = "kernels.json"
-MANIFEST_FORMAT = 1
+__all__ = ["Assembled", "KernelModule", "Param", "assemble", "build", "load_kernels"]
 
 # The instructions a tier must not contain, by a part of their name. The portable tier runs on the oldest
 # supported engine, which does not know all of the final SIMD instructions.
 FORBIDDEN = {
     "simd128": re.compile("relaxed|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2"),
 }
-TIERS = tuple(FORBIDDEN)
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """A kernel's parameter: its name in the source without `$`, and its type (`i32` or `f32`)."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class KernelModule:
-    """An assembled module, ready for an engine."""
-
-    tier: str
-    wasm: bytes
-    sha256: str
-    signatures: Mapping[str, tuple[Param, ...]]
-
-    def signature(self, name: str) -> tuple[Param, ...]:
-        """The parameters of the kernel `name`, in order; raises `KeyError` when there is none."""
-        if name not in self.signatures:
-            raise KeyError(f"the {self.tier} module has no kernel {name!r}")
-        return self.signatures[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A module with what the manifest tells about it."""
+    """A module, the results of its kernels, and the size in bytes of each function's code."""
 
-    wasm: bytes
-    signatures: Mapping[str, tuple[Param, ...]]
+    module: KernelModule
     results: Mapping[str, tuple[str, ...]]
     code_sizes: Mapping[str, int]
 
 
 # --- Sources ------------------------------------------------------------------------------------------------
-
-
-def find_sources() -> Path | None:
-    """The folder of the kernel sources: the checkout's, or the installed package's copy."""
-    return next((folder for folder in SOURCES if folder.is_dir()), None)
 
 
 def read_sources(folder: Path, tier: str) -> list[wat.Source]:
@@ -96,17 +72,6 @@ def read_sources(folder: Path, tier: str) -> list[wat.Source]:
     ]
 
 
-def source_hash(folder: Path) -> str:
-    """A hash of everything the modules depend on: all sources and the code that assembles them."""
-    digest = hashlib.sha256()
-    code = [Path(module.__file__ or "") for module in (wat, operands, macros, peephole)] + [Path(__file__)]
-    for path in [*sorted(folder.rglob("*.wat")), *code]:
-        content = path.read_bytes()
-        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
-
-
 # --- Assembling ---------------------------------------------------------------------------------------------
 
 
@@ -116,21 +81,22 @@ def assemble(sources: list[wat.Source], tier: str = "simd128") -> Assembled:
         import wasmtime
     except ImportError as error:
         raise WatError(f"the kernels must be assembled, which needs the package wasmtime: {error}") from None
-    module = wat.read_module(sources)
-    fields = macros.expand_module(module)
+    source = wat.read_module(sources)
+    fields = macros.expand_module(source)
     for form in (form for field in fields for form in field.walk()):
         if FORBIDDEN[tier].search(form.head):
             wat.fail(form.at, f"{form.head} is not available in the {tier} tier")
     if hasattr(wasmtime.Config, "wasm_function_references"):
-        _to_wasm(wat.print_module(wat.plain_fields(module)), _standard_engine())
-    wasm = _to_wasm(wat.print_module(fields), _portable_engine())
-    names = [field.words[1][1:] for field in fields if field.head == "func"]
-    kernels = {f.name[1:]: f for f in module.functions.values() if f.exported}
+        _to_wasm(wat.print_module(wat.plain_fields(source)), _standard_engine())
+    named = _to_wasm(wat.print_module(fields), _portable_engine())
+    wasm = _without_custom_sections(named)
+    kernels = {f.name[1:]: f for f in source.functions.values() if f.exported}
+    signatures = {name: tuple(Param(p.name[1:], p.type) for p in f.params) for name, f in kernels.items()}
+    functions = [field.words[1][1:] for field in fields if field.head == "func"]
     return Assembled(
-        wasm=_without_custom_sections(wasm),
-        signatures={name: tuple(Param(p.name[1:], p.type) for p in f.params) for name, f in kernels.items()},
+        module=KernelModule(tier, wasm, hashlib.sha256(wasm).hexdigest(), signatures),
         results={name: f.results for name, f in kernels.items()},
-        code_sizes=dict(zip(names, (end - start for start, end in _code_bodies(wasm)))),
+        code_sizes=dict(zip(functions, (end - start for start, end in _code_bodies(wasm)))),
     )
 
 
@@ -225,40 +191,34 @@ def _leb128(data: bytes, position: int) -> tuple[int, int]:
 # --- Files --------------------------------------------------------------------------------------------------
 
 
-def build(folder: Path, out: Path) -> dict[str, Assembled]:
-    """Assemble all tiers of the sources in `folder` and write modules and manifest to `out`."""
+def build(folder: Path, out: Path) -> dict[str, KernelModule]:
+    """Assemble all tiers of the sources in `folder`, write modules and manifest to `out`, return the modules."""
+    sources = source_hash(folder)  # before they are read: a change from now on makes the build stale
     tiers = {tier: assemble(read_sources(folder, tier), tier) for tier in TIERS}
     out.mkdir(parents=True, exist_ok=True)
     for tier, assembled in tiers.items():
-        _write(out / module_file(tier), assembled.wasm)
+        _write(out / module_file(tier), assembled.module.wasm)
+    portable = tiers[TIERS[0]]
     manifest = {
         "format": MANIFEST_FORMAT,
-        "sources": source_hash(folder),
+        "sources": sources,
         "tiers": {
             tier: {
                 "file": module_file(tier),
-                "sha256": hashlib.sha256(assembled.wasm).hexdigest(),
-                "raw": len(assembled.wasm),
-                "gzip": len(gzip.compress(assembled.wasm, 9, mtime=0)),
+                "sha256": assembled.module.sha256,
+                "raw": len(assembled.module.wasm),
+                "gzip": len(gzip.compress(assembled.module.wasm, 9, mtime=0)),
                 "code": dict(sorted(assembled.code_sizes.items())),
             }
             for tier, assembled in tiers.items()
         },
         "kernels": {
-            name: {
-                "params": [[p.name, p.type] for p in params],
-                "results": list(tiers[TIERS[0]].results[name]),
-            }
-            for name, params in sorted(tiers[TIERS[0]].signatures.items())
+            name: {"params": [[p.name, p.type] for p in params], "results": list(portable.results[name])}
+            for name, params in sorted(portable.module.signatures.items())
         },
     }
     _write(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-    return tiers
-
-
-def module_file(tier: str) -> str:
-    """The file name of a tier's module."""
-    return f"kernels.{tier}.wasm"
+    return {tier: assembled.module for tier, assembled in tiers.items()}
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -272,50 +232,6 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def load(out: Path, tier: str, sources: str | None = None) -> KernelModule | None:
-    """Read a built module; None when it is missing, damaged, or not of the source hash `sources`."""
-    try:
-        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-        entry = manifest["tiers"][tier]
-        wasm = (out / entry["file"]).read_bytes()
-    except (OSError, ValueError, KeyError):
-        return None
-    digest = hashlib.sha256(wasm).hexdigest()
-    stale = sources is not None and manifest.get("sources") != sources
-    if stale or manifest.get("format") != MANIFEST_FORMAT or digest != entry["sha256"]:
-        return None
-    signatures = {
-        name: tuple(Param(*param) for param in kernel["params"])
-        for name, kernel in manifest["kernels"].items()
-    }
-    return KernelModule(tier, wasm, digest, signatures)
-
-
-def ensure_built(tier: str = "simd128", out: Path = BUILD) -> KernelModule:
-    """The module of a tier, assembled first when its sources have changed.
-
-    Raises `WatError` when a source is wrong, or neither modules nor sources are there.
-    """
-    if tier not in TIERS:
-        raise WatError(f"unknown tier {tier!r}; known: {', '.join(TIERS)}")
-    folder = find_sources()
-    editable = folder is not None and folder == SOURCES[0]
-    module = load(out, tier, source_hash(folder) if folder and editable else None)
-    if module is not None:
-        return module
-    if folder is None:
-        raise WatError(f"neither assembled kernels in {out} nor their sources in {SOURCES[0]} were found")
-    assembled = build(folder, out)[tier]
-    digest = hashlib.sha256(assembled.wasm).hexdigest()
-    return KernelModule(tier, assembled.wasm, digest, assembled.signatures)
-
-
-@cache
-def load_kernels(tier: str = "simd128") -> KernelModule:
-    """The module of a tier; read, and if need be assembled, once in a process."""
-    return ensure_built(tier)
 
 
 # --- Command ------------------------------------------------------------------------------------------------

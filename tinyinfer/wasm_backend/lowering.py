@@ -17,7 +17,7 @@ from tinyinfer.errors import PlanError
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend import memory, tinf
-from tinyinfer.wasm_backend.build import Param
+from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
 from tinyinfer.wasm_backend.memory import ALIGNMENT, FOREVER, PAGE, SLACK, Buffer, align

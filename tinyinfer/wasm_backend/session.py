@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tinyinfer.errors import FeedError, PlanError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines
-from tinyinfer.wasm_backend.build import KernelModule
+from tinyinfer.wasm_backend.kernel_module import KernelModule
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
 
 
