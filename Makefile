@@ -27,7 +27,7 @@ lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, ts
 	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p tsconfig.json
 
 wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
-	@$(PYTHON) -m tinyinfer.wasm_backend.build $(ARGS)
+	@$(PYTHON) -m tinyinfer.wasm_backend $(ARGS)
 
 site: $(VENV)/.demo web/node_modules/.installed ## make the static site of the digits demo in dist/site
 	@$(VENV)/bin/tinyinfer bundle examples/digits/digits.onnx -o dist/site

@@ -70,5 +70,5 @@ class CustomBuildHook(BuildHookInterface[Any]):
 def assemble_kernels(root: Path, out: Path) -> None:
     """Assemble all kernels of the source tree `root` into `out`, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [sys.executable, "-m", "tinyinfer.wasm_backend.build", "--out", str(out)]
+    command = [sys.executable, "-m", "tinyinfer.wasm_backend", "--out", str(out)]
     subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)

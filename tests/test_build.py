@@ -124,7 +124,7 @@ def test_installed_package_loads_what_it_contains(folder: Path, tmp_path: Path, 
 
 def start_build(out: Path, *options: str, seed: int = 0) -> subprocess.Popen[str]:
     """The build command on the project's own sources, in a process of its own."""
-    command = [sys.executable, "-m", "tinyinfer.wasm_backend.build", "--out", str(out), *options]
+    command = [sys.executable, "-m", "tinyinfer.wasm_backend", "--out", str(out), *options]
     environment = {**os.environ, "PYTHONHASHSEED": str(seed), "COLUMNS": "100"}
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE)
 

@@ -1,6 +1,6 @@
 """Assemble `kernels_wat/` into the WebAssembly modules that are shipped.
 
-    python -m tinyinfer.wasm_backend.build
+    python -m tinyinfer.wasm_backend
 
 One module per tier, in `_build/`, beside `kernels.json`: sizes, hashes and the kernels' signatures. The same
 sources always give the same bytes. In a checkout the modules are assembled on first use and again when a
@@ -239,7 +239,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def main() -> None:
     """Assemble what has changed and print a table of the modules."""
-    parser = argparse.ArgumentParser(prog="python -m tinyinfer.wasm_backend.build", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tinyinfer.wasm_backend", description=main.__doc__)
     parser.add_argument("--out", type=Path, default=BUILD, help="folder to write (default: in the package)")
     parser.add_argument("--verbose", action="store_true", help="also print every function's code size")
     arguments = parser.parse_args()
@@ -267,7 +267,3 @@ def _report(out: Path, verbose: bool) -> None:
     if verbose:
         console.print(sizes)
     console.print(table)
-
-
-if __name__ == "__main__":
-    main()
