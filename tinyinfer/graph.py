@@ -7,7 +7,7 @@ and repeats, which ONNX passes as small integer tensors, have been read by the f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -220,23 +220,30 @@ class GraphBuilder:
         return type(error)(f"{where}node {label} ({op}): {error}")
 
 
-def rebuild(
-    graph: Graph, semantics: Semantics, emit: Callable[[GraphBuilder, Node, list[Value | None]], Iterable[Value] | None]
-) -> Graph:
-    """A new graph made by offering every node to `emit` with its inputs already translated.
+Translate = Callable[[Value], Value]
+Emit = Callable[[GraphBuilder, Node, Translate], "Sequence[Value] | None"]
 
-    `emit` returns the values that replace the node's outputs, or None to add the node unchanged.
+
+def rebuild(graph: Graph, semantics: Semantics, emit: Emit) -> Graph:
+    """A new graph made by offering every node, in order, to `emit(builder, node, translate)`.
+
+    `translate` maps a value of the old graph that is already there to its counterpart. `emit` returns the values that
+    replace the node's outputs, or None to add the node unchanged.
     """
     builder = GraphBuilder(semantics, graph.name)
     builder.metadata.update(graph.metadata)
     renamed: dict[Value, Value] = {value: builder.input(name, value.type) for name, value in graph.inputs.items()}
+
+    def translate(value: Value) -> Value:
+        return renamed.get(value, value)
+
     for node in graph.nodes:
-        operands = [None if v is None else renamed.get(v, v) for v in node.inputs]
-        outputs = emit(builder, node, operands)
+        outputs = emit(builder, node, translate)
         if outputs is None:
+            operands = [None if v is None else translate(v) for v in node.inputs]
             names = [v.name for v in node.outputs]
             outputs = builder.add(node.op, *operands, name=node.name, outputs=names, **node.attrs)
         renamed.update(zip(node.outputs, outputs, strict=True))
     for name, value in graph.outputs.items():
-        builder.output(name, renamed.get(value, value))
+        builder.output(name, translate(value))
     return builder.build()

@@ -1,9 +1,68 @@
-"""The pipeline: passes in order."""
+"""The pipeline: named passes over the graph, in order. Layout is not among them: it is chosen when lowering."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinyinfer import registry, rewrite
 from tinyinfer.graph import Graph
+from tinyinfer.passes import bias, clamp, identity, normalization, padding, residual
+from tinyinfer.passes.common import merge_equal
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass and what it is for."""
+
+    name: str
+    purpose: str
+    run: Callable[[Graph], Graph]
+
+
+def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
+    return Pass(name, purpose, lambda graph: rewrite.apply_rules(graph, rules, registry.SEMANTICS))
+
+
+RULES: dict[str, list[rewrite.Rule]] = {
+    "identity": identity.RULES,
+    "normalization": normalization.RULES,
+    "bias": bias.RULES,
+    "padding": padding.RULES,
+    "residual": residual.RULES,
+    "clamp": clamp.RULES,
+}
+
+PIPELINE: list[Pass] = [
+    Pass("prune", "drop nodes that no output depends on", rewrite.prune),
+    Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
+    _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
+    _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
+    _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),
+    _rules("padding", "fold zero padding into convolutions", padding.RULES),
+    _rules("fusion", "add residuals and clamp inside the producing kernel", [*residual.RULES, *clamp.RULES]),
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The graph after one pass."""
+
+    name: str
+    purpose: str
+    graph: Graph
+
+
+def stages(graph: Graph) -> list[Stage]:
+    """The graph after each pass, in order."""
+    result = []
+    for step in PIPELINE:
+        graph = step.run(graph)
+        graph.verify()
+        result.append(Stage(step.name, step.purpose, graph))
+    return result
 
 
 def run(graph: Graph) -> Graph:
-    return graph
+    """The graph after all passes."""
+    return stages(graph)[-1].graph
