@@ -62,8 +62,7 @@ class Region:
 class Plan:
     """Everything a run needs besides the kernels.
 
-    `memory_bytes` is the whole linear memory; `setup` steps run once after the weights are in place, `steps` at each
-    run, in order.
+    `memory_bytes` is the whole linear memory. A run writes the inputs, makes the calls in order and reads the outputs.
     """
 
     inputs: tuple[Binding, ...]
