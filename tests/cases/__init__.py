@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, linear, movement, reduction
+from tests.cases import conv, elementwise, linear, movement, pooling, reduction
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
@@ -12,5 +12,6 @@ CASES: dict[str, SearchStrategy[Case]] = {
     **elementwise.CASES,
     **linear.CASES,
     **movement.CASES,
+    **pooling.CASES,
     **reduction.CASES,
 }

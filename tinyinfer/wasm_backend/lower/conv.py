@@ -6,6 +6,7 @@ from tinyinfer.errors import UnsupportedError
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
+from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer
 from tinyinfer.wasm_backend.strides import channels_last
 
@@ -41,26 +42,6 @@ def _plane(w: Array) -> Array:
     return w[:, :, None] if w.ndim == 3 else w
 
 
-def _pair(values: tuple[int, ...], filler: int) -> tuple[int, int]:
-    return (filler, values[0]) if len(values) == 1 else (values[0], values[1])
-
-
-def _geometry(node: Node, weights: Array) -> dict[str, int]:
-    """Kernel arguments that describe the window and the feature maps."""
-    x, y = node.operands[0], node.output
-    strides, dilations, pads = (node.attrs[k] for k in ("strides", "dilations", "pads"))
-    begins = _pair(pads[: len(pads) // 2], 0)
-    ih, iw = _pair(x.shape[2:], 1)
-    oh, ow = _pair(y.shape[2:], 1)
-    sh, sw = _pair(strides, 1)
-    dh, dw = _pair(dilations, 1)
-    return {
-        "ih": ih, "iw": iw, "oh": oh, "ow": ow, "kh": weights.shape[2], "kw": weights.shape[3],
-        "sh": sh, "sw": sw, "dh": dh, "dw": dw, "pt": begins[0], "pl": begins[1],
-        "m0": 0, "m1": x.shape[0] * oh,
-    }  # fmt: skip
-
-
 def _pointwise(
     node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Array, b: Array | None
 ) -> None:
@@ -85,7 +66,7 @@ def _depthwise(
         y=y, x=x, r=r, lo=clamp.lo, hi=clamp.hi, c=channels, zero=to.zeros(channels * 4),
         w=to.const(pack.depthwise(w), f"{node.name}.W"),
         b=to.const(pack.bias(b, channels, pack.VECTOR), f"{node.name}.B"),
-        **_geometry(node, w),
+        **window.geometry(node, w.shape[2:]),
     )  # fmt: skip
 
 
@@ -105,5 +86,5 @@ def _general(
             px=depth * group * 4, py=filters * group * 4,
             w=to.const(pack.conv_panels(w[mine]), f"{node.name}.W"),
             b=to.const(pack.bias(None if b is None else b[mine], filters, pack.PANEL), f"{node.name}.B"),
-            **_geometry(node, w),
+            **window.geometry(node, w.shape[2:]),
         )  # fmt: skip

@@ -1,0 +1,32 @@
+"""Lowering of pooling: one kernel call over channels-last feature maps."""
+
+from __future__ import annotations
+
+from tinyinfer.graph import Node
+from tinyinfer.wasm_backend.lower import window
+from tinyinfer.wasm_backend.lowering import Lowering
+from tinyinfer.wasm_backend.strides import channels_last
+
+
+def max_pool(node: Node, to: Lowering) -> None:
+    (x,) = node.operands
+    to.step(
+        "f32_maxpool",
+        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
+        **window.geometry(node, node.attrs["kernel_shape"]),
+    )  # fmt: skip
+
+
+def average_pool(node: Node, to: Lowering) -> None:
+    """The counted region is X, with the padding around it if `count_include_pad`."""
+    (x,) = node.operands
+    geometry = window.geometry(node, node.attrs["kernel_shape"])
+    (top, left), (bottom, right) = window.begins(node), window.ends(node)
+    if not node.attrs.get("count_include_pad", False):
+        top, left, bottom, right = 0, 0, 0, 0
+    to.step(
+        "f32_avgpool",
+        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
+        ct=-top, cl=-left, cb=geometry["ih"] + bottom, cr=geometry["iw"] + right,
+        **geometry,
+    )  # fmt: skip
