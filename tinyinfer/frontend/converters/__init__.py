@@ -1,0 +1,29 @@
+"""CONVERTERS: the table from ONNX operator types (default domain) to converters, one module per family.
+
+A converter takes the `Context` of one ONNX node, of any accepted opset, and returns its outputs as values.
+"""
+
+from tinyinfer.frontend.context import Converter
+from tinyinfer.frontend.converters import (
+    constant,
+    elementwise,
+    linear,
+    movement,
+    normalization,
+    reduction,
+    resize,
+    shape,
+    spatial,
+)
+
+CONVERTERS: dict[str, Converter] = {
+    **constant.CONVERTERS,
+    **elementwise.CONVERTERS,
+    **linear.CONVERTERS,
+    **movement.CONVERTERS,
+    **normalization.CONVERTERS,
+    **reduction.CONVERTERS,
+    **resize.CONVERTERS,
+    **shape.CONVERTERS,
+    **spatial.CONVERTERS,
+}

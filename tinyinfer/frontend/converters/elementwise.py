@@ -1,0 +1,133 @@
+"""Element-wise operators."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyinfer.frontend import tensors
+from tinyinfer.frontend.context import Context, Converter
+from tinyinfer.graph import Value
+from tinyinfer.types import Clamp, DType
+
+_MAX = float(np.finfo(np.float32).max)
+
+
+def same(op: str, *attributes: str) -> Converter:
+    """The canonical operator has ONNX's operands and these of its attributes, with ONNX's defaults."""
+
+    def convert(ctx: Context) -> Value:
+        return ctx.result(op, *ctx.inputs, **{name: ctx.attr(name) for name in attributes})
+
+    return convert
+
+
+def swapped(op: str) -> Converter:
+    """op(b, a)."""
+
+    def convert(ctx: Context) -> Value:
+        return ctx.result(op, ctx.input(1), ctx.input(0))
+
+    return convert
+
+
+def chain(op: str) -> Converter:
+    """An n-ary operator as applications of the binary one from left to right."""
+
+    def convert(ctx: Context) -> Value:
+        first, *rest = (ctx.input(i) for i in range(len(ctx.inputs)))
+        for operand in rest[:-1]:
+            first = ctx.step(op, first, operand)
+        return ctx.result(op, first, rest[-1]) if rest else first
+
+    return convert
+
+
+def mean(ctx: Context) -> Value:
+    """The sum from left to right, divided once."""
+    total, *rest = (ctx.input(i) for i in range(len(ctx.inputs)))
+    for operand in rest:
+        total = ctx.step("Add", total, operand)
+    return ctx.result("Div", total, ctx.scalar(len(ctx.inputs), total.dtype)) if rest else total
+
+
+def relu(ctx: Context) -> Value:
+    x = ctx.input()
+    if x.dtype.is_float:
+        return ctx.result("Clip", x, clamp=Clamp(0.0, math.inf))
+    return ctx.result("Max", x, ctx.scalar(0, x.dtype))
+
+
+def clip(ctx: Context) -> Value:
+    """Bounds are attributes before opset 11, then inputs; an absent one is the lowest or largest finite value."""
+    x = ctx.input()
+    if ctx.opset < 11:
+        return ctx.result("Clip", x, clamp=Clamp(ctx.attr("min"), ctx.attr("max")))
+    low, high = ctx.optional(1), ctx.optional(2)
+    for bound, what in ((low, "min"), (high, "max")):
+        if bound is not None and (bound.type.size != 1 or bound.dtype is not x.dtype):
+            raise ctx.error(f"{what} is {bound.type}; expected one value of X's element type {x.dtype.value}")
+    if x.dtype.is_float and all(bound is None or bound.data is not None for bound in (low, high)):
+        clamp = Clamp(*(default if b is None or b.data is None else b.data.item()
+                        for b, default in ((low, -_MAX), (high, _MAX))))  # fmt: skip
+        return ctx.result("Clip", x, clamp=clamp)
+    if low is not None:
+        low = ctx.reshape(low, ())
+        x = ctx.step("Max", x, low) if high is not None else ctx.result("Max", x, low)
+    return x if high is None else ctx.result("Min", x, ctx.reshape(high, ()))
+
+
+def power(ctx: Context) -> Value:
+    """Base and exponent may differ in element type from opset 12 on; the result has the base's."""
+    base, exponent = ctx.input(0), ctx.input(1)
+    if exponent.dtype is not base.dtype and base.dtype.is_float:
+        exponent = ctx.step("Cast", exponent, to=base.dtype)
+    return ctx.result("Pow", base, exponent)
+
+
+def cast(ctx: Context) -> Value:
+    code = ctx.attr("to")
+    to = tensors.dtype_of(code)
+    if to is None:
+        raise ctx.rejected("to", tensors.type_name(code), tensors.ACCEPTED)
+    return _cast(ctx, to)
+
+
+def cast_like(ctx: Context) -> Value:
+    return _cast(ctx, ctx.input(1).dtype)
+
+
+def _cast(ctx: Context, to: DType) -> Value:
+    x = ctx.input()
+    return x if x.dtype is to else ctx.result("Cast", x, to=to)
+
+
+def gelu(ctx: Context) -> Value:
+    return ctx.result("Gelu", ctx.input(), approximate=ctx.choice("approximate", "none", "tanh"))
+
+
+_UNARY = (
+    "Abs", "Ceil", "Erf", "Exp", "Floor", "HardSwish", "Log", "Mish", "Neg", "Not", "Reciprocal", "Round", "Sigmoid",
+    "Softplus", "Sqrt", "Tanh",
+)  # fmt: skip
+_BINARY = ("Add", "And", "Div", "Equal", "Less", "LessOrEqual", "Mul", "Or", "PRelu", "Sub", "Xor")
+
+CONVERTERS: dict[str, Converter] = {
+    **{op: same(op) for op in (*_UNARY, *_BINARY, "Where")},
+    "Cast": cast,
+    "CastLike": cast_like,
+    "Clip": clip,
+    "Elu": same("Elu", "alpha"),
+    "Gelu": gelu,
+    "Greater": swapped("Less"),
+    "GreaterOrEqual": swapped("LessOrEqual"),
+    "HardSigmoid": same("HardSigmoid", "alpha", "beta"),
+    "LeakyRelu": same("LeakyRelu", "alpha"),
+    "Max": chain("Max"),
+    "Mean": mean,
+    "Min": chain("Min"),
+    "Pow": power,
+    "Relu": relu,
+    "Sum": chain("Add"),
+}

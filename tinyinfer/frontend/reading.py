@@ -1,0 +1,91 @@
+"""Reading a model: from a path, bytes or a ModelProto to a checked ModelProto."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx.defs
+import onnx.inliner
+from google.protobuf.message import DecodeError
+
+from tinyinfer.errors import ModelError, UnsupportedError
+
+OLDEST_OPSET = 7
+# The newest operator set whose changes the converters know; an older `onnx` package may know fewer.
+NEWEST_OPSET = min(28, onnx.defs.onnx_opset_version())
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, what messages call it, and the folder its external data may lie in (None when not read from a file)."""
+
+    proto: onnx.ModelProto
+    label: str
+    folder: Path | None
+
+    @property
+    def opset(self) -> int:
+        """Version of the default operator set; 0 when the model imports none."""
+        return max((o.version for o in self.proto.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
+
+
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+def read(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+    """Read a model and check what makes a file ONNX at all. ModelError says what is wrong with it."""
+    if isinstance(model, onnx.ModelProto):
+        source = Source(model, model.graph.name or "model", None)
+    elif isinstance(model, bytes):
+        source = Source(_decode(model, "model"), "model", None)
+    else:
+        path = Path(model)
+        source = Source(_decode(_contents(path), str(path)), str(path), path.parent)
+    _check(source)
+    return _inline_functions(source) if source.proto.functions else source
+
+
+def _contents(path: Path) -> bytes:
+    if path.is_dir():
+        raise ModelError(f"{path} is a directory; expected an ONNX file")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ModelError(f"{path} cannot be read: {error}") from None
+
+
+def _decode(blob: bytes, label: str) -> onnx.ModelProto:
+    if not blob:
+        raise ModelError(f"{label} is empty; expected an ONNX model")
+    try:
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(blob)
+        return proto
+    except (DecodeError, ValueError):
+        raise ModelError(f"{label} is not an ONNX model, or is truncated: it does not decode as protobuf") from None
+
+
+def _check(source: Source) -> None:
+    proto, label = source.proto, source.label
+    if not proto.HasField("graph"):
+        raise ModelError(f"{label} is not an ONNX model, or is truncated: it holds no graph")
+    if not proto.opset_import:
+        raise ModelError(f"{label} is not a complete ONNX model: it imports no operator set (opset_import is missing)")
+    default = [o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS]
+    if default and not OLDEST_OPSET <= source.opset <= NEWEST_OPSET:
+        raise UnsupportedError(
+            f"{label} uses opset {source.opset}; accepted: {OLDEST_OPSET} to {NEWEST_OPSET}"
+        )
+
+
+def _inline_functions(source: Source) -> Source:
+    """Replace calls of functions that the model defines itself by their bodies."""
+    try:
+        proto = onnx.inliner.inline_local_functions(source.proto)
+    except Exception as error:  # the inliner raises whatever its C++ core throws
+        raise ModelError(f"{source.label}: its local functions cannot be inlined: {error}") from None
+    return Source(proto, source.label, source.folder)

@@ -1,0 +1,83 @@
+"""Checks one node against ONNX's own schema of its operator and reads its attributes, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import onnx.defs
+from onnx import AttributeProto, NodeProto
+from onnx.defs import OpSchema
+
+_A = AttributeProto
+_READERS: dict[int, Callable[[AttributeProto], Any]] = {
+    _A.FLOAT: lambda a: a.f,
+    _A.INT: lambda a: a.i,
+    _A.STRING: lambda a: a.s.decode("utf-8", "replace"),
+    _A.TENSOR: lambda a: a.t,
+    _A.GRAPH: lambda a: a.g,
+    _A.SPARSE_TENSOR: lambda a: a.sparse_tensor,
+    _A.TYPE_PROTO: lambda a: a.tp,
+    _A.FLOATS: lambda a: tuple(a.floats),
+    _A.INTS: lambda a: tuple(a.ints),
+    _A.STRINGS: lambda a: tuple(s.decode("utf-8", "replace") for s in a.strings),
+}
+_OPTION = OpSchema.FormalParameterOption
+
+
+def find(op: str, opset: int) -> OpSchema | None:
+    """The schema of `op` in this version of the default operator set, or None."""
+    try:
+        return onnx.defs.get_schema(op, opset, "")
+    except onnx.defs.SchemaError:
+        return None
+
+
+def operand_names(schema: OpSchema) -> tuple[str, ...]:
+    """ONNX's names of the formal inputs."""
+    return tuple(formal.name for formal in schema.inputs)
+
+
+def attributes(node: NodeProto, schema: OpSchema) -> tuple[Mapping[str, Any], str]:
+    """Attribute values by name, defaults filled in, and "" or what is wrong with the node."""
+    problem = _arity(node, schema)
+    values: dict[str, Any] = {}
+    for name, declared in schema.attributes.items():
+        if declared.default_value.type != _A.UNDEFINED:
+            values[name] = _READERS[declared.default_value.type](declared.default_value)
+    given = set()
+    for attribute in node.attribute:
+        formal = schema.attributes.get(attribute.name)
+        if formal is None:
+            known = ", ".join(sorted(schema.attributes)) or "none"
+            problem = problem or f"attribute {attribute.name} does not exist in this opset; attributes: {known}"
+            continue
+        kind = int(formal.type.value)  # type: ignore[attr-defined]  # missing in onnx's stubs
+        if attribute.ref_attr_name or attribute.type not in (kind, _A.UNDEFINED) or kind not in _READERS:
+            expected = formal.type.name.lower()  # type: ignore[attr-defined]
+            problem = problem or f"attribute {attribute.name} has the wrong type; expected {expected}"
+            continue
+        given.add(attribute.name)
+        values[attribute.name] = _READERS[kind](attribute)
+    missing = sorted(n for n, formal in schema.attributes.items() if formal.required and n not in given)
+    if missing:
+        problem = problem or f"attribute {missing[0]} is required"
+    return values, problem
+
+
+def _arity(node: NodeProto, schema: OpSchema) -> str:
+    if not schema.min_input <= len(node.input) <= schema.max_input:
+        return f"{len(node.input)} inputs; expected {_range(schema.min_input, schema.max_input)}"
+    if not schema.min_output <= len(node.output) <= schema.max_output:
+        return f"{len(node.output)} outputs; expected {_range(schema.min_output, schema.max_output)}"
+    for i, name in enumerate(node.input):
+        formal = schema.inputs[min(i, len(schema.inputs) - 1)]
+        if not name and formal.option != _OPTION.Optional:
+            return f"input {i} ({formal.name}) is required"
+    return ""
+
+
+def _range(least: int, most: int) -> str:
+    if least == most:
+        return str(least)
+    return f"{least} or more" if most > 1 << 16 else f"{least} to {most}"
