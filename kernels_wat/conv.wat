@@ -1,13 +1,5 @@
-;; conv — convolution over channels-last feature maps, and its depthwise form
+;; conv — convolution over channels-last feature maps
 (module
-  ;; Address of pixel `col` of an input row, or of `zero` when the row or the column lies in the padding.
-  ;; `row` is the row's address (0 when it is in the padding); px is the distance of pixels in bytes.
-  (func $pixel! (param $row i32) (param $col i32) (param $w i32) (param $px i32) (param $zero i32) (result i32)
-    (select
-      (i32.add (local.get $row) (i32.mul (local.get $col) (local.get $px)))
-      (local.get $zero)
-      (i32.and (i32.ne (local.get $row) (i32.const 0)) (i32.lt_u (local.get $col) (local.get $w)))))
-
   ;; f32_conv — y[n,oh,ow,m] = clamp(b[m] + Σ(kh,kw,c) x[n, oh·sh − pt + kh·dh, ow·sw − pl + kw·dw, c]·W + r, lo, hi)
   ;; Order     acc = b; taps (kh, kw, c) ascending, padding as +0: acc = madd(x, w, acc); then + r, one rounding
   ;; Layout    x pixels px bytes apart, rows of iw pixels, images of ih rows; y and r pixels py bytes apart;
@@ -127,85 +119,6 @@
               (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $oc))))
           (br_if $tiles
             (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 4))) (local.get $ow))))
-        (local.set $m (i32.add (local.get $m) (i32.const 1)))
-        (br $rows))))
-
-  ;; f32_dwconv — depthwise: y[n,oh,ow,c] = clamp(b[c] + Σ(kh,kw) x[n, …, …, c]·W[kh,kw,c] + r, lo, hi)
-  ;; Order     acc = b; taps (kh, kw) ascending, padding as +0: acc = madd(x, w, acc); then + r, one rounding
-  ;; Layout    x, y, r dense NHWC · W packed [kh][kw][c padded to 4] · b padded to 4 · r = 0: none; r = y allowed
-  ;; Requires  c·4 zero bytes (and slack) at `zero`
-  ;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 12 bytes past x and r
-  (func $f32_dwconv (export "f32_dwconv")
-    (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32) (param $zero i32)
-    (param $lo f32) (param $hi f32)
-    (param $ih i32) (param $iw i32) (param $c i32) (param $oh i32) (param $ow i32)
-    (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
-    (param $pt i32) (param $pl i32) (param $m0 i32) (param $m1 i32)
-    (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
-    (local $out i32) (local $ox i32) (local $j i32) (local $ky i32) (local $kx i32) (local $iy i32)
-    (local $row i32) (local $px i32) (local $pw i32) (local $wstep i32) (local $acc v128)
-    (local.set $vlo (f32x4.splat (local.get $lo)))
-    (local.set $vhi (f32x4.splat (local.get $hi)))
-    (local.set $px (i32.shl (local.get $c) (i32.const 2)))
-    (local.set $wstep (i32.and (i32.add (local.get $px) (i32.const 15)) (i32.const -16)))
-    (local.set $m (local.get $m0))
-    (block $done
-      (loop $rows
-        (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
-        (local.set $image (i32.div_u (local.get $m) (local.get $oh)))
-        (local.set $top
-          (i32.sub
-            (i32.mul (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))) (local.get $sh))
-            (local.get $pt)))
-        (local.set $image
-          (i32.add (local.get $x)
-            (i32.mul (local.get $image) (i32.mul (i32.mul (local.get $ih) (local.get $iw)) (local.get $px)))))
-        (local.set $ox (i32.const 0))
-        (loop $pixels
-          (local.set $left (i32.sub (i32.mul (local.get $ox) (local.get $sw)) (local.get $pl)))
-          (local.set $out (i32.mul (i32.add (i32.mul (local.get $m) (local.get $ow)) (local.get $ox)) (local.get $px)))
-          (local.set $j (i32.const 0))
-          (loop $channels
-            (local.set $acc (v128.load (i32.add (local.get $b) (local.get $j))))
-            (local.set $pw (i32.add (local.get $w) (local.get $j)))
-            (local.set $ky (i32.const 0))
-            (loop $kernel_rows
-              (local.set $iy (i32.add (local.get $top) (i32.mul (local.get $ky) (local.get $dh))))
-              (local.set $row
-                (select
-                  (i32.add (local.get $image)
-                    (i32.mul (i32.mul (local.get $iy) (local.get $iw)) (local.get $px)))
-                  (i32.const 0)
-                  (i32.lt_u (local.get $iy) (local.get $ih))))
-              (local.set $kx (i32.const 0))
-              (loop $kernel_columns
-                (local.set $acc
-                  (call $madd!
-                    (v128.load
-                      (i32.add (local.get $j)
-                        (call $pixel! (local.get $row)
-                          (i32.add (local.get $left) (i32.mul (local.get $kx) (local.get $dw)))
-                          (local.get $iw) (local.get $px) (local.get $zero))))
-                    (v128.load (local.get $pw))
-                    (local.get $acc)))
-                (local.set $pw (i32.add (local.get $pw) (local.get $wstep)))
-                (br_if $kernel_columns
-                  (i32.lt_u (local.tee $kx (i32.add (local.get $kx) (i32.const 1))) (local.get $kw))))
-              (br_if $kernel_rows
-                (i32.lt_u (local.tee $ky (i32.add (local.get $ky) (i32.const 1))) (local.get $kh))))
-            (if (local.get $r)
-              (then
-                (local.set $acc
-                  (f32x4.add (local.get $acc)
-                    (v128.load (i32.add (i32.add (local.get $r) (local.get $out)) (local.get $j)))))))
-            (call $store_x32!
-              (i32.add (i32.add (local.get $y) (local.get $out)) (local.get $j))
-              (call $clamp! (local.get $acc) (local.get $vlo) (local.get $vhi))
-              (i32.shr_u (i32.sub (local.get $px) (local.get $j)) (i32.const 2)))
-            (br_if $channels
-              (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $px))))
-          (br_if $pixels
-            (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 1))) (local.get $ow))))
         (local.set $m (i32.add (local.get $m) (i32.const 1)))
         (br $rows))))
 )

@@ -82,4 +82,12 @@
         (local.set $pr (i32.add (local.get $pr) (local.get $dr)))
         (call $store_row8! (local.get $py) (local.get $pr) (local.get $c30) (local.get $c31)
           (local.get $lo) (local.get $hi) (local.get $cols)))))
+
+  ;; Address of pixel `col` of an input row, or of `zero` when the row or the column lies in the padding.
+  ;; `row` is the row's address (0 when it is in the padding); px is the distance of pixels in bytes.
+  (func $pixel! (param $row i32) (param $col i32) (param $w i32) (param $px i32) (param $zero i32) (result i32)
+    (select
+      (i32.add (local.get $row) (i32.mul (local.get $col) (local.get $px)))
+      (local.get $zero)
+      (i32.and (i32.ne (local.get $row) (i32.const 0)) (i32.lt_u (local.get $col) (local.get $w)))))
 )

@@ -30,7 +30,8 @@ def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory") -
 
 _TABLE = [
     *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
-    *_rows("conv.wat", ["f32_conv", "f32_dwconv"], "output rows (n·oh)", "compute"),
+    *_rows("conv.wat", ["f32_conv"], "output rows (n·oh)", "compute"),
+    *_rows("conv_depthwise.wat", ["f32_dwconv"], "output rows (n·oh)", "compute"),
     *_rows("max_pool.wat", ["f32_maxpool"], "output rows (n·oh)"),
     *_rows("average_pool.wat", ["f32_avgpool"], "output rows (n·oh)"),
     *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),

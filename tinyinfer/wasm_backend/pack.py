@@ -36,5 +36,7 @@ def conv_panels(w: Array) -> Array:
 
 
 def depthwise(w: Array) -> Array:
-    """[C, 1, KH, KW] to [KH·KW, C padded to 4]."""
-    return pad_last(np.ascontiguousarray(w.reshape(w.shape[0], -1).T), VECTOR)
+    """[C, 1, KH, KW] to [⌈C/4⌉, KH·KW, 4], and three more blocks of slack: kernels read sixteen channels at once."""
+    taps = pad_last(w.reshape(w.shape[0], -1).T, VECTOR)
+    blocks = taps.reshape(len(taps), -1, VECTOR).transpose(1, 0, 2)
+    return np.pad(blocks, ((0, 3), (0, 0), (0, 0)))

@@ -65,7 +65,7 @@ def _depthwise(
         "f32_dwconv",
         y=y, x=x, r=r, lo=clamp.lo, hi=clamp.hi, c=channels, zero=to.zeros(channels * 4),
         w=to.const(pack.depthwise(w), f"{node.name}.W"),
-        b=to.const(pack.bias(b, channels, pack.VECTOR), f"{node.name}.B"),
+        b=to.const(pack.bias(b, channels, 4 * pack.VECTOR), f"{node.name}.B"),
         **window.geometry(node, w.shape[2:]),
     )  # fmt: skip
 
