@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
-from tinyinfer.ops import conv, elementwise, linear, movement, pooling, reduction
+from tinyinfer.ops import conv, elementwise, linear, movement, pooling, reduction, resize
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import elementwise as ref_elementwise
 from tinyinfer.ref import interpreter
@@ -18,6 +18,7 @@ from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import movement as ref_movement
 from tinyinfer.ref import pooling as ref_pooling
 from tinyinfer.ref import reduction as ref_reduction
+from tinyinfer.ref import resize as ref_resize
 from tinyinfer.types import Array, TensorType
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import conv as lower_conv
@@ -26,6 +27,7 @@ from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
 from tinyinfer.wasm_backend.lower import reduction as lower_reduction
+from tinyinfer.wasm_backend.lower import resize as lower_resize
 from tinyinfer.wasm_backend.lowering import LowerFunction
 
 
@@ -48,6 +50,8 @@ _TABLE = [
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),
+    # resampling
+    Operator("Resize", resize.resize, ref_resize.resize, lower_resize.resize, layout.follow),
     # element-wise
     Operator("Clip", elementwise.clip, ref_elementwise.clip, lower_elementwise.clip, layout.follow),
     Operator("Add", elementwise.arithmetic, ref_elementwise.add, lower_elementwise.binary("add"), layout.follow),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, linear, movement, pooling, reduction
+from tests.cases import conv, elementwise, linear, movement, pooling, reduction, resize
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
@@ -14,4 +14,5 @@ CASES: dict[str, SearchStrategy[Case]] = {
     **movement.CASES,
     **pooling.CASES,
     **reduction.CASES,
+    **resize.CASES,
 }

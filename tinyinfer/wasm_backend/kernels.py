@@ -34,6 +34,7 @@ _TABLE = [
     *_rows("conv_depthwise.wat", ["f32_dwconv"], "output rows (n·oh)", "compute"),
     *_rows("max_pool.wat", ["f32_maxpool"], "output rows (n·oh)"),
     *_rows("average_pool.wat", ["f32_avgpool"], "output rows (n·oh)"),
+    *_rows("resize.wat", ["f32_resize"], "rows (outer·out)"),
     *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
     *_rows("clip.wat", ["f32_clip"], "elements"),
     *_rows("add.wat", ["f32_add", "i32_add", "i64_add"], "elements"),

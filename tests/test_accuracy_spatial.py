@@ -1,0 +1,178 @@
+"""Spatial and normalisation references against the evaluator of the onnx package, in float64, by a stated contract.
+
+The evaluator is an independent implementation of the ONNX specification. Where it departs from the text, the test says
+so and uses the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from tests.cases import pooling, resize
+from tests.differential import Case
+from tinyinfer import registry
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array
+
+OPSET = 21
+UNIT = 2.0**-24
+"""Relative error of one rounding to float32."""
+
+
+def evaluate(case: Case) -> Array:
+    """The reference's first output."""
+    return interpreter.apply(registry.reference_of(case.op), list(case.inputs), case.attrs)[0]
+
+
+def ordinary(case: Case, seed: int) -> Case:
+    """The case with normally distributed numbers in its float operands: bounds speak of finite arithmetic."""
+    rng = np.random.default_rng(seed)
+    inputs = tuple(
+        rng.standard_normal(a.shape).astype(np.float32) if a is not None and a.dtype == np.float32 else a
+        for a in case.inputs
+    )
+    return Case(case.op, inputs, case.attrs, case.constants)
+
+
+def oracle(op: str, inputs: list[Array | None], **attrs: Any) -> Array:
+    """The ONNX operator evaluated by the onnx package, float32 inputs widened to float64."""
+    names = ["" if a is None else f"x{i}" for i, a in enumerate(inputs)]
+    feeds = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in zip(names, inputs) if a is not None}
+    node = helper.make_node(op, names, ["y"], **attrs)
+    infos = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for name, a in feeds.items()
+    ]
+    result = helper.make_tensor_value_info("y", onnx.TensorProto.DOUBLE, None)
+    graph = helper.make_graph([node], op, infos, [result])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    return np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])
+
+
+def assert_within(actual: Array, expected: Array, bound: Array | float) -> None:
+    """Element-wise |actual − expected| ≤ bound, and the same shape."""
+    assert actual.shape == expected.shape
+    error = np.abs(actual.astype(np.float64) - expected)
+    assert (error <= bound).all(), f"error {np.max(error)} at {np.unravel_index(np.argmax(error), error.shape)}"
+
+
+# ── pooling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def naive_pool(case: Case) -> Array:
+    """MaxPool or AveragePool in float64, window by window; positions beyond the padded input do not exist."""
+    (x,), attrs = case.inputs, case.attrs
+    assert x is not None
+    pads, dilations, strides = attrs["pads"], attrs["dilations"], attrs["strides"]
+    spatial = x.ndim - 2
+    wide = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *zip(pads[:spatial], pads[spatial:])), constant_values=np.nan)
+    shape = evaluate(case).shape
+    y = np.empty(shape)
+    for place in np.ndindex(*shape[2:]):
+        taps = []
+        for tap in np.ndindex(*attrs["kernel_shape"]):
+            at = [o * s + k * d for o, s, k, d in zip(place, strides, tap, dilations)]
+            if all(i < n for i, n in zip(at, wide.shape[2:])):
+                taps.append(wide[(slice(None), slice(None), *at)])
+        window = np.array(taps)
+        if case.op == "MaxPool":
+            y[(..., *place)] = np.fmax.reduce(window, initial=-np.inf)
+        else:
+            missing = np.isnan(window)
+            count = len(window) if attrs["count_include_pad"] else np.count_nonzero(~missing, axis=0)
+            y[(..., *place)] = np.where(missing, 0, window).sum(axis=0) / count
+    return y
+
+
+@given(pooling.pool("MaxPool"), st.integers(0, 99))
+def test_max_pool_is_exact(case, seed):
+    case = ordinary(case, seed)
+    assert evaluate(case).tolist() == naive_pool(case).tolist()
+
+
+@given(pooling.pool("AveragePool"), st.integers(0, 99))
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_average_pool(case, seed):
+    """γ of the number of taps times the largest element; windows without a tap are NaN in both."""
+    case = ordinary(case, seed)
+    actual, expected = evaluate(case), naive_pool(case)
+    assert (np.isnan(actual) == np.isnan(expected)).all()
+    bound = (np.prod(case.attrs["kernel_shape"]) + 1) * UNIT * np.abs(case.inputs[0]).max()
+    assert_within(np.nan_to_num(actual), np.nan_to_num(expected), bound)
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "stride", "pads", "windows"),
+    [
+        (4, 2, 2, (0, 0), 2),
+        (5, 2, 2, (0, 0), 3),  # the last window holds one element
+        (5, 3, 2, (0, 0), 2),
+        (4, 1, 3, (0, 0), 2),
+        (2, 1, 3, (0, 1), 1),  # a second window would begin in the padding
+        (6, 3, 4, (1, 1), 2),  # so would a third one here
+        (7, 2, 4, (1, 1), 2),
+        (8, 2, 4, (1, 1), 3),
+    ],
+)
+def test_ceil_mode_counts_windows_that_begin_inside(length, kernel, stride, pads, windows):
+    x = np.zeros((1, 1, length), np.float32)
+    attrs = {"kernel_shape": (kernel,), "strides": (stride,), "pads": pads, "dilations": (1,), "ceil_mode": True}
+    assert evaluate(Case("MaxPool", (x,), attrs)).shape == (1, 1, windows)
+
+
+# ── resampling ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def resizes(draw: st.DrawFn) -> Case:
+    """Cases on which the evaluator follows the text: it computes lengths as scale times length, coordinates in floating
+    point, excludes neighbours in nearest mode too, and gives a pytorch_half_pixel axis of length 1 the coordinate -0.5.
+    """
+    case = draw(resize.resize())
+    attrs = dict(case.attrs)
+    lengths = zip(case.inputs[0].shape, attrs["scales"], attrs["sizes"])
+    assume(all(float(np.float32(scale)) == scale and d * scale == size for d, scale, size in lengths))
+    assume(attrs["coordinate_transformation_mode"] != "pytorch_half_pixel" or min(attrs["sizes"]) > 1)
+    attrs["exclude_outside"] = attrs["exclude_outside"] and attrs["mode"] != "nearest"
+    attrs["roi"] = tuple(round(4 * border) / 4 for border in attrs["roi"])
+    return Case(case.op, case.inputs, attrs)
+
+
+@given(resizes(), st.integers(0, 99))
+def test_resize(case, seed):
+    """Exact for nearest; else each of at most 4 axes rounds up to 4 weights, products and sums, Σ|w| ≤ 2."""
+    case = ordinary(case, seed)
+    (x,), attrs = case.inputs, dict(case.attrs)
+    roi = np.array(attrs.pop("roi"), np.float64)
+    scales = np.array(attrs.pop("scales"), np.float32)
+    del attrs["sizes"]
+    attrs["exclude_outside"] = int(attrs["exclude_outside"])
+    expected = oracle("Resize", [x, roi if roi.size else None, scales], **attrs)
+    bound = 0 if attrs["mode"] == "nearest" else 4 * 12 * UNIT * 2**4 * max(np.abs(x).max(), 7.5)
+    assert_within(evaluate(case), expected, bound)
+
+
+@pytest.mark.parametrize("length", [2, 5, 30, 100, 333])
+def test_nearest_hits_the_pixels_a_scale_means(length):
+    """1/3 is no float32, yet downsampling by it takes every third pixel, as a float32 division would."""
+    x = np.arange(3 * length, dtype=np.float32)
+    attrs = {
+        "sizes": (length,),
+        "scales": (float(np.float32(1 / 3)),),
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+        "cubic_coeff_a": -0.75,
+        "exclude_outside": False,
+        "extrapolation_value": 0.0,
+        "roi": (),
+    }
+    assert evaluate(Case("Resize", (x,), attrs)).tolist() == x[::3].tolist()
