@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.cases import CASES
-from tests.differential import Case, assert_same_bits, feeds_of, run_hostile
+from tests.differential import Case, assert_same_bits, check_case, feeds_of, run_hostile
+from tests.strategies import near, tensors
 from tinyinfer import compiler, registry
 from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
@@ -41,10 +42,35 @@ def test_channels_last_operand(kernel: str, engine: str) -> None:
     @given(CASES[kernel], st.integers(0, 2**20))
     def check(case, split):
         x = case.inputs[0]
-        assume(x.dtype == np.float32 and x.ndim in (3, 4) and 0 not in case.constants)
+        assume(x.dtype == np.float32 and x.ndim in (3, 4) and x.size > 0 and 0 not in case.constants)
         graph, feeds = after_a_pooling(case), feeds_of(case)
         actual = run_hostile(compiler.lower(graph), feeds, engine, 0xFF, split)
         for name, expected in interpreter.run(graph, feeds, registry.reference_of).items():
             assert_same_bits(actual[name], expected, f"{case}: output {name} under {engine}")
 
     check()
+
+
+@given(st.data())
+def test_matmul_reads_transposed_operands_where_they_are(engine, data):
+    """A and B come out of a Transpose, as the heads of attention do: strides instead of copies."""
+    m, k, n = (data.draw(near(4, 8, most=17)) for _ in range(3))
+    heads = data.draw(st.integers(1, 3))
+    builder, feeds, operands = registry.builder("case"), {}, []
+    for name, shape in (("a", (heads, m, k)), ("b", (heads, k, n))):
+        perm = data.draw(st.permutations(range(3)).map(tuple))
+        feeds[name] = data.draw(tensors(tuple(shape[perm.index(i)] for i in range(3))))
+        x = builder.input(name, TensorType(DType.FLOAT, feeds[name].shape))
+        operands.append(builder.add1("Transpose", x, perm=perm))
+    builder.output("y", builder.add1("MatMul", *operands))
+    graph = builder.build()
+    actual = run_hostile(compiler.lower(graph), feeds, engine, 0xFF, 3)
+    expected = interpreter.run(graph, feeds, registry.reference_of)
+    assert_same_bits(actual["y"], expected["y"], str(graph))
+
+
+@pytest.mark.parametrize(("left", "right"), [((0, 3), (3, 2)), ((2, 3), (3, 0)), ((0, 2, 3), (3, 2)), ((2, 0), (0, 3))])
+@pytest.mark.parametrize("constant", [True, False])
+def test_matmul_of_nothing(engine, left, right, constant):
+    operands = np.ones(left, np.float32), np.ones(right, np.float32)
+    check_case(Case("MatMul", operands, {}, frozenset({1} if constant else ())), engine)

@@ -10,13 +10,25 @@ from tests.strategies import near, shapes, tensors
 
 
 @st.composite
-def matmul(draw: st.DrawFn) -> Case:
-    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8)), draw(near(8, 12))
+def matmul(draw: st.DrawFn, constant: bool) -> Case:
+    """Batches of either operand may be missing or 1. A kernel has to take part, so Y is not empty, but K may be 0."""
+    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8, least=0)), draw(near(8, 12))
+    if not constant:
+        k = max(k, 1)
     batch = draw(shapes(2, most=3))
-    a, b = draw(tensors((*batch, m, k))), draw(tensors((k, n)))
+    left, right = (
+        tuple(d if draw(st.integers(0, 3)) else 1 for d in batch[draw(st.integers(0, len(batch))) :]) for _ in range(2)
+    )
+    a, b = draw(tensors((*left, m, k))), draw(tensors((*right, k, n)))
     bias = draw(st.none() | tensors((n,)))
-    residual = draw(st.none() | tensors((*batch, m, n)))
-    return Case("MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, frozenset({1, 2}))
+    residual = draw(st.none() | tensors((*_broadcast(left, right), m, n)))
+    constants = frozenset({1, 2} if constant else {0} if draw(st.booleans()) else ())
+    return Case("MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, constants)
 
 
-CASES = {"f32_gemm": matmul()}
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    rank = max(len(a), len(b))
+    return tuple(max(pair) for pair in zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b))
+
+
+CASES = {"f32_gemm": matmul(True), "f32_pack": matmul(False)}

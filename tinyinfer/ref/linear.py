@@ -13,12 +13,11 @@ def matmul(
 ) -> Array:
     """The residual is added last, before the clamp, with one rounding."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(-1, *a.shape[-2:])
-    right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(-1, *b.shape[-2:])
-    y = np.empty((len(left), a.shape[-2], b.shape[-1]), np.float32)
-    for i in range(len(left)):
+    left = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+    right = np.broadcast_to(b, (*batch, *b.shape[-2:]))
+    y = np.empty((*batch, a.shape[-2], b.shape[-1]), np.float32)
+    for i in np.ndindex(*batch):
         y[i] = arith.dot_rows(left[i], right[i], bias)
-    y = y.reshape(*batch, a.shape[-2], b.shape[-1])
     if residual is not None:
         y = y + residual
     return arith.clamp(y, clamp)

@@ -22,7 +22,7 @@ def pad_last(x: Array, multiple: int) -> Array:
 def panels(w: Array) -> Array:
     """[K, N] to [⌈N/8⌉, K, 8]: each panel holds eight columns, row by row."""
     padded = pad_last(w, PANEL)
-    return np.ascontiguousarray(padded.reshape(len(w), -1, PANEL).transpose(1, 0, 2))
+    return np.ascontiguousarray(padded.reshape(len(w), padded.shape[1] // PANEL, PANEL).transpose(1, 0, 2))
 
 
 def bias(b: Array | None, n: int, multiple: int) -> Array:
