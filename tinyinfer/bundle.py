@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from tinyinfer.errors import PlanError, TinyInferError
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.build import load_kernels, module_file
+from tinyinfer.wasm_backend.kernel_module import load_kernels, module_file
 
 PACKAGE = Path(__file__).resolve().parent
 WEB = (PACKAGE / "_web", PACKAGE.parent / "web")

@@ -267,3 +267,7 @@ def _report(out: Path, verbose: bool) -> None:
     if verbose:
         console.print(sizes)
     console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ The expanded function means exactly what the plain one does:
 * The variables of a macro become locals of the caller, named by the path of macros that leads to them. Two
   expansions with one path follow each other in time, so they share locals; variables that the body may read
   before it assigns them are zeroed, as a call would.
-* Labels get new names, unique in the function.
+* Labels keep their names: a block's label hides those around it, and a macro names only its own.
 * A parameter of type `(ref $t)` stands for a function named in the call, known wherever it is used.
 """
 
@@ -41,7 +41,7 @@ class Frame:
     values: dict[str, str | Form] = field(default_factory=dict)
     """A variable's name in the expanded function, or the constant or variable that stands for it."""
     functions: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
 
 
 def expand_module(module: Module) -> list[Form]:
@@ -67,7 +67,6 @@ class _Expander:
         self.locals: dict[str, Local] = {v.name: v for v in function.params + function.locals}
         self.owners: dict[str, tuple[str, ...]] = {}
         self.renamed: dict[tuple[tuple[str, ...], str], str] = {}
-        self.labels: set[str] = set()
         self.active: list[tuple[str, ...]] = []
         self.immutable = {n for n, g in module.globals.items() if not any(p.head == "mut" for p in g.parts)}
 
@@ -109,12 +108,11 @@ class _Expander:
                 return [value]
             words = (head, value)
         elif head in BRANCHES:
-            words = (head, *(self.label(form, word, frame) for word in words[1:]))
+            for label in words[1:]:
+                if label not in frame.labels:
+                    fail(form.at, f"{head} to {label}, but no block, loop or if around it has this label")
         elif head in STRUCTURED and len(words) > 1:
-            label = self.open_label(form, frame)
-            expanded = Form((head, label), tuple(self.sequence(form.parts, frame)), form.at)
-            del frame.labels[words[1]]
-            return peephole.simplify(expanded)
+            return self.labelled(form, frame)
         elif head.startswith("global.") and words[1] not in self.module.globals:
             fail(form.at, f"unknown global {words[1]}")
         return peephole.simplify(Form(words, tuple(self.sequence(form.parts, frame)), form.at))
@@ -129,18 +127,15 @@ class _Expander:
             fail(form.at, f"unknown local {name} in func {frame.function.name}")
         return frame.values[name]
 
-    def label(self, form: Form, name: str, frame: Frame) -> str:
-        if name not in frame.labels:
-            fail(form.at, f"{form.head} to {name}, but no block, loop or if around it has this label")
-        return frame.labels[name]
-
-    def open_label(self, form: Form, frame: Frame) -> str:
-        name = form.words[1]
-        if name in frame.labels:
-            fail(form.at, f"the label {name} is already that of a block, loop or if around this {form.head}")
-        label = frame.labels[name] = unique(dotted(frame.path, name), self.labels)
-        self.labels.add(label)
-        return label
+    def labelled(self, form: Form, frame: Frame) -> list[Form]:
+        """Expand a block, loop or if that has a label."""
+        label = form.words[1]
+        if label in frame.labels:
+            fail(form.at, f"the label {label} is already that of a block, loop or if around this {form.head}")
+        frame.labels.add(label)
+        expanded = Form(form.words, tuple(self.sequence(form.parts, frame)), form.at)
+        frame.labels.remove(label)
+        return peephole.simplify(expanded)
 
     def local(self, path: tuple[str, ...], variable: Local) -> str:
         """The function's local for a macro's variable; expansions with the same path share it."""
