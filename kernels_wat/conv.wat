@@ -6,13 +6,7 @@
   ;;           W packed [⌈oc/8⌉][kh][kw][ic][8], zeros in the last panel · b padded to 8 · r = 0: none; r = y allowed
   ;; Requires  ic·4 zero bytes at `zero`
   ;; Writes    output rows m0 ≤ n·oh + row < m1, channels 0:oc; reads up to 28 bytes past r
-  ;; v128      8 acc + 2 w + 1 x + 1 product = 12 of 16
-  ;;
-  ;;            w0   w1
-  ;;   x0 ─▶   c00  c01      four neighbouring output columns
-  ;;   x1 ─▶   c10  c11      by eight output channels
-  ;;   x2 ─▶   c20  c21
-  ;;   x3 ─▶   c30  c31
+  ;; Tiles     four neighbouring output columns by eight output channels
   (func $f32_conv (export "f32_conv")
     (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32) (param $zero i32)
     (param $lo f32) (param $hi f32)
@@ -21,14 +15,13 @@
     (param $pt i32) (param $pl i32) (param $px i32) (param $py i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $out i32)
     (local $ox i32) (local $j i32) (local $pw i32) (local $ky i32) (local $kx i32) (local $iy i32) (local $ix i32)
-    (local $row i32) (local $p i32) (local $end i32)
+    (local $row i32) (local $kb i32)
     (local $x0 i32) (local $x1 i32) (local $x2 i32) (local $x3 i32)
-    (local $w0 v128) (local $w1 v128) (local $vx v128)
     (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
     (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
-    (local.set $end (i32.shl (local.get $ic) (i32.const 2)))
+    (local.set $kb (i32.shl (local.get $ic) (i32.const 2)))
     (local.set $m (local.get $m0))
     (block $done
       (loop $rows
@@ -80,27 +73,13 @@
                 (local.set $ix (i32.add (local.get $ix) (local.get $sw)))
                 (local.set $x3
                   (call $pixel! (local.get $row) (local.get $ix) (local.get $iw) (local.get $px) (local.get $zero)))
-                (local.set $p (i32.const 0))
-                (loop $channels
-                  (local.set $w0 (v128.load (local.get $pw)))
-                  (local.set $w1 (v128.load offset=16 (local.get $pw)))
-                  (local.set $vx (v128.load32_splat (i32.add (local.get $x0) (local.get $p))))
-                  (local.set $c00 (call $madd! (local.get $vx) (local.get $w0) (local.get $c00)))
-                  (local.set $c01 (call $madd! (local.get $vx) (local.get $w1) (local.get $c01)))
-                  (local.set $vx (v128.load32_splat (i32.add (local.get $x1) (local.get $p))))
-                  (local.set $c10 (call $madd! (local.get $vx) (local.get $w0) (local.get $c10)))
-                  (local.set $c11 (call $madd! (local.get $vx) (local.get $w1) (local.get $c11)))
-                  (local.set $vx (v128.load32_splat (i32.add (local.get $x2) (local.get $p))))
-                  (local.set $c20 (call $madd! (local.get $vx) (local.get $w0) (local.get $c20)))
-                  (local.set $c21 (call $madd! (local.get $vx) (local.get $w1) (local.get $c21)))
-                  (local.set $vx (v128.load32_splat (i32.add (local.get $x3) (local.get $p))))
-                  (local.set $c30 (call $madd! (local.get $vx) (local.get $w0) (local.get $c30)))
-                  (local.set $c31 (call $madd! (local.get $vx) (local.get $w1) (local.get $c31)))
-                  (local.set $pw (i32.add (local.get $pw) (i32.const 32)))
-                  (br_if $channels
-                    (i32.lt_u
-                      (local.tee $p (i32.add (local.get $p) (i32.const 4)))
-                      (local.get $end))))
+                (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+                (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                  (call $tile4x8! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
+                    (local.get $pw) (local.get $kb)
+                    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
+                (local.set $pw (i32.add (local.get $pw) (i32.shl (local.get $kb) (i32.const 3))))
                 (br_if $kernel_columns
                   (i32.lt_u (local.tee $kx (i32.add (local.get $kx) (i32.const 1))) (local.get $kw))))
               (br_if $kernel_rows

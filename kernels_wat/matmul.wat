@@ -3,23 +3,14 @@
 ;; Layout    A rows lda bytes apart · W packed [⌈n/8⌉][k][8], zeros in the last panel · b padded to 8
 ;;           C, R rows ldc bytes apart; r = 0 means no residual; r = c allowed
 ;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of R
-;; v128      8 acc + 2 w + 1 a + 1 product = 12 of 16
-;;
-;;            w0   w1
-;;   a0 ─▶   c00  c01
-;;   a1 ─▶   c10  c11
-;;   a2 ─▶   c20  c21
-;;   a3 ─▶   c30  c31
 (module
   (func $f32_gemm (export "f32_gemm")
     (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
     (param $lo f32) (param $hi f32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32)
     (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $last i32)
-    (local $i i32) (local $j i32) (local $p i32) (local $pw i32) (local $kb i32)
-    (local $pc i32) (local $pr i32)
+    (local $i i32) (local $j i32) (local $pw i32) (local $kb i32)
     (local $a0 i32) (local $a1 i32) (local $a2 i32) (local $a3 i32)
-    (local $w0 v128) (local $w1 v128) (local $va v128)
     (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
     (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
     (local.set $vlo (f32x4.splat (local.get $lo)))
@@ -51,27 +42,13 @@
             (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
             (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
             (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
-            (local.set $p (i32.const 0))
-            (block $k_done
-              (loop $k_loop
-                (br_if $k_done (i32.ge_u (local.get $p) (local.get $kb)))
-                (local.set $w0 (v128.load (local.get $pw)))
-                (local.set $w1 (v128.load offset=16 (local.get $pw)))
-                (local.set $va (v128.load32_splat (i32.add (local.get $a0) (local.get $p))))
-                (local.set $c00 (call $madd! (local.get $va) (local.get $w0) (local.get $c00)))
-                (local.set $c01 (call $madd! (local.get $va) (local.get $w1) (local.get $c01)))
-                (local.set $va (v128.load32_splat (i32.add (local.get $a1) (local.get $p))))
-                (local.set $c10 (call $madd! (local.get $va) (local.get $w0) (local.get $c10)))
-                (local.set $c11 (call $madd! (local.get $va) (local.get $w1) (local.get $c11)))
-                (local.set $va (v128.load32_splat (i32.add (local.get $a2) (local.get $p))))
-                (local.set $c20 (call $madd! (local.get $va) (local.get $w0) (local.get $c20)))
-                (local.set $c21 (call $madd! (local.get $va) (local.get $w1) (local.get $c21)))
-                (local.set $va (v128.load32_splat (i32.add (local.get $a3) (local.get $p))))
-                (local.set $c30 (call $madd! (local.get $va) (local.get $w0) (local.get $c30)))
-                (local.set $c31 (call $madd! (local.get $va) (local.get $w1) (local.get $c31)))
-                (local.set $pw (i32.add (local.get $pw) (i32.const 32)))
-                (local.set $p (i32.add (local.get $p) (i32.const 4)))
-                (br $k_loop)))
+            (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+            (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+              (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                (local.get $pw) (local.get $kb)
+                (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
+            (local.set $pw (i32.add (local.get $pw) (i32.shl (local.get $kb) (i32.const 3))))
             (call $store_tile4x8!
               (i32.add (local.get $c)
                 (i32.add (i32.mul (local.get $i) (local.get $ldc)) (i32.shl (local.get $j) (i32.const 2))))
