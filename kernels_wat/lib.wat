@@ -2,6 +2,7 @@
 (module
   (type $unary (func (param v128) (result v128)))
   (type $binary (func (param v128 v128) (result v128)))
+  (type $ternary (func (param v128 v128 v128) (result v128)))
 
   ;; clamp(x) = min(max(x, lo), hi); a bound replaces x only when strictly beyond it, so NaN and -0 pass.
   ;; pmax(a, b) = a < b ? b : a and pmin(a, b) = b < a ? b : a: one instruction each on x86-64.

@@ -18,6 +18,27 @@
         (local.set $i (i32.add (local.get $i) (i32.const 4)))
         (br $vectors))))
 
+  ;; y[i] = op(x[i], a, b) with two scalars in all lanes; elements and requirements as in map_x32.
+  (func $map_scalars_x32! (param $op (ref $ternary)) (param $y i32) (param $x i32) (param $a f32) (param $b f32)
+                          (param $m0 i32) (param $m1 i32)
+    (local $i i32) (local $v v128) (local $va v128) (local $vb v128)
+    (local.set $va (f32x4.splat (local.get $a)))
+    (local.set $vb (f32x4.splat (local.get $b)))
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $vectors
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        (local.set $v
+          (call_ref $ternary
+            (v128.load (i32.add (local.get $x) (i32.shl (local.get $i) (i32.const 2))))
+            (local.get $va) (local.get $vb) (local.get $op)))
+        (call $store_x32!
+          (i32.add (local.get $y) (i32.shl (local.get $i) (i32.const 2)))
+          (local.get $v)
+          (i32.sub (local.get $m1) (local.get $i)))
+        (local.set $i (i32.add (local.get $i) (i32.const 4)))
+        (br $vectors))))
+
   ;; Offset of row r of a nest n0 × n1 × n2 with byte strides s0, s1, s2: r counts n0·n1·n2 row-major.
   (func $row3! (param $r i32) (param $n1 i32) (param $n2 i32)
                (param $s0 i32) (param $s1 i32) (param $s2 i32) (result i32)

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
-from tinyinfer.ops import conv, elementwise, linear, movement, pooling, reduction, resize
+from tinyinfer.ops import conv, elementwise, functions, linear, movement, pooling, reduction, resize
 from tinyinfer.ref import conv as ref_conv
+from tinyinfer.ref import elementary as ref_elementary
 from tinyinfer.ref import elementwise as ref_elementwise
+from tinyinfer.ref import functions as ref_functions
 from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import movement as ref_movement
 from tinyinfer.ref import pooling as ref_pooling
 from tinyinfer.ref import reduction as ref_reduction
 from tinyinfer.ref import resize as ref_resize
+from tinyinfer.ref import softmax as ref_softmax
 from tinyinfer.types import Array, TensorType
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import conv as lower_conv
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
+from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
@@ -58,6 +62,24 @@ _TABLE = [
     Operator("Sub", elementwise.arithmetic, ref_elementwise.sub, lower_elementwise.binary("sub"), layout.follow),
     Operator("Mul", elementwise.arithmetic, ref_elementwise.mul, lower_elementwise.binary("mul"), layout.follow),
     Operator("Div", elementwise.arithmetic, ref_elementwise.div, lower_elementwise.binary("div"), layout.follow),
+    # functions
+    Operator("Exp", elementwise.unary_float, ref_elementary.exp, lower_elementwise.unary("exp"), layout.follow),
+    Operator("Log", elementwise.unary_float, ref_elementary.log, lower_elementwise.unary("log"), layout.follow),
+    Operator("Sigmoid", elementwise.unary_float, ref_elementary.sigmoid, lower_elementwise.unary("sigmoid"), layout.follow),
+    Operator("Tanh", elementwise.unary_float, ref_elementary.tanh, lower_elementwise.unary("tanh"), layout.follow),
+    Operator("Erf", elementwise.unary_float, ref_elementary.erf, lower_elementwise.unary("erf"), layout.follow),
+    Operator("Gelu", functions.gelu, ref_functions.gelu, lower_functions.gelu, layout.follow),
+    Operator("Softplus", elementwise.unary_float, ref_functions.softplus, lower_elementwise.unary("softplus"), layout.follow),
+    Operator("Mish", elementwise.unary_float, ref_functions.mish, lower_elementwise.unary("mish"), layout.follow),
+    Operator("Elu", functions.scaled, ref_functions.elu, lower_functions.scalars("elu"), layout.follow),
+    Operator("HardSigmoid", functions.hard_sigmoid, ref_functions.hard_sigmoid, lower_functions.scalars("hard_sigmoid"), layout.follow),
+    Operator("HardSwish", elementwise.unary_float, ref_functions.hard_swish, lower_elementwise.unary("hard_swish"), layout.follow),
+    Operator("LeakyRelu", functions.scaled, ref_functions.leaky_relu, lower_functions.scalars("leaky_relu"), layout.follow),
+    Operator("PRelu", functions.prelu, ref_functions.prelu, lower_elementwise.binary("prelu"), layout.follow),
+    Operator("Sqrt", elementwise.unary_float, ref_functions.sqrt, lower_elementwise.unary("sqrt"), layout.follow),
+    Operator("Reciprocal", elementwise.unary_float, ref_functions.reciprocal, lower_elementwise.unary("reciprocal"), layout.follow),
+    Operator("Softmax", functions.softmax, ref_softmax.softmax, lower_functions.softmax("softmax"), layout.follow),
+    Operator("LogSoftmax", functions.softmax, ref_softmax.log_softmax, lower_functions.softmax("log_softmax"), layout.follow),
     # reductions
     Operator("ReduceSum", reduction.reduce_float, ref_reduction.reduce_sum, lower_reduction.reduce_sum, layout.follow),
     Operator("ReduceMean", reduction.reduce_float, ref_reduction.reduce_mean, lower_reduction.reduce_mean, layout.follow),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, linear, movement, pooling, reduction, resize
+from tests.cases import conv, elementwise, functions, linear, movement, pooling, reduction, resize
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
     **conv.CASES,
     **elementwise.CASES,
+    **functions.CASES,
     **linear.CASES,
     **movement.CASES,
     **pooling.CASES,

@@ -9,7 +9,7 @@ from tinyinfer.types import Array, Clamp
 LANES = 4
 
 
-def madd(a: Array, b: Array, c: Array) -> Array:
+def madd(a: Array, b: Array | np.float32, c: Array | np.float32) -> Array:
     """a·b + c with two roundings: the product is rounded to float32, then the sum (simd128 tier)."""
     return np.asarray(a * b + c)
 

@@ -1,0 +1,6 @@
+;; sqrt — Y = √X, correctly rounded; −0 at −0, NaN below.
+;; Writes    exactly y[m0:m1]; reads up to 12 bytes past x · y = x allowed
+(module
+  (func $sqrt! (param $x v128) (result v128) (f32x4.sqrt (local.get $x)))
+  (@kernel "f32_sqrt" (call $map_x32! (ref.func $sqrt!)))
+)
