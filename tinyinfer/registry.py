@@ -87,6 +87,14 @@ _TABLE = [
     Operator("Reshape", movement.reshape, ref_movement.reshape, lower_movement.reshape),
     Operator("Transpose", movement.transpose, ref_movement.transpose, lower_movement.transpose, layout.permuted),
     Operator("Concat", movement.concat, ref_movement.concat, lower_movement.concat, layout.follow),
+    Operator("Split", movement.split, ref_movement.split, lower_movement.split, layout.follow),
+    Operator("Slice", movement.slice_, ref_movement.slice_, lower_movement.slice_, layout.follow),
+    Operator("Expand", movement.expand, ref_movement.expand, lower_movement.expand, layout.follow),
+    Operator("Tile", movement.tile, ref_movement.tile, lower_movement.tile, layout.follow),
+    Operator("Pad", movement.pad, ref_movement.pad, lower_movement.pad, layout.follow),
+    Operator("Gather", movement.gather, ref_movement.gather, lower_movement.gather),
+    Operator("DepthToSpace", movement.depth_to_space, ref_movement.depth_to_space, lower_movement.depth_to_space, layout.follow),
+    Operator("SpaceToDepth", movement.space_to_depth, ref_movement.space_to_depth, lower_movement.space_to_depth, layout.follow),
 ]
 # fmt: on
 

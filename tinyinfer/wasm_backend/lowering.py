@@ -22,7 +22,16 @@ from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
 from tinyinfer.wasm_backend.memory import ALIGNMENT, FOREVER, PAGE, SLACK, Buffer, align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Region, Step, Weight
-from tinyinfer.wasm_backend.strides import Layout, Loops, collapse, equivalent, plain, split_outer, strides_of
+from tinyinfer.wasm_backend.strides import (
+    Layout,
+    Loops,
+    collapse,
+    equivalent,
+    plain,
+    split_outer,
+    strides_of,
+    transposition,
+)
 
 Signatures = Mapping[str, "tuple[Param, ...]"]
 """The parameters of each kernel, read from the assembled sources."""
@@ -196,6 +205,9 @@ class Lowering:
         if 0 in target.shape:
             return
         loops = _order_by_target(collapse(target.shape, target.strides, source.strides))
+        if size == 4 and (tiled := transposition(loops)) is not None:
+            self._transpose(target.pointer, source.pointer, tiled)
+            return
         for nest, (to, of) in split_outer(loops, 6):
             names = {f"n{i}": n for i, n in enumerate(nest.shape)}
             names |= {f"y{i}": s * size for i, s in enumerate(nest.strides[0])}
@@ -209,6 +221,14 @@ class Lowering:
                 m0=0,
                 m1=rows,
             )
+
+    def _transpose(self, y: Pointer, x: Pointer, nest: Loops) -> None:
+        batch, cols, rows = nest.shape
+        (by, ldy, _), (bx, _, ldx) = nest.strides
+        self.step(
+            "x32_transpose",
+            y=y, x=x, rows=rows, cols=cols, by=by * 4, ldy=ldy * 4, bx=bx * 4, ldx=ldx * 4, m0=0, m1=batch * cols,
+        )  # fmt: skip
 
     # ── what the compiler uses ───────────────────────────────────────────────────────────────────────────────────
 

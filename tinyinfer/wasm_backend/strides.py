@@ -74,5 +74,21 @@ def split_outer(loops: Loops, rank: int) -> list[tuple[Loops, tuple[int, ...]]]:
     ]
 
 
+def transposition(loops: Loops) -> Loops | None:
+    """A nest of a copy (target, source) as [batch, cols, rows], if there is such a reading, else None.
+
+    The target is dense along rows and the source along cols.
+    """
+    rank = len(loops.shape)
+    target, source = loops.strides
+    if rank not in (2, 3) or target[-1] != 1 or source[-1] <= 1 or 1 not in source:
+        return None
+    cols = source.index(1)
+    order = (*(i for i in range(rank - 1) if i != cols), cols, rank - 1)
+    return Loops(
+        tuple(loops.shape[i] for i in order), tuple(tuple(s[i] for i in order) for s in loops.strides)
+    ).padded(3)
+
+
 def element_count(loops: Loops) -> int:
     return math.prod(loops.shape)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
 from tinyinfer.graph import Node
+from tinyinfer.types import Array
 from tinyinfer.wasm_backend.lowering import Lowering, Strided
 from tinyinfer.wasm_backend.strides import plain
+
+MAX_GATHER_COPIES = 8
+"""Constant indices become at most this many strided copies."""
 
 
 def reshape(node: Node, to: Lowering) -> None:
@@ -28,3 +37,163 @@ def concat(node: Node, to: Lowering) -> None:
         place = y.pointer + start * y.strides[axis] * y.dtype.size
         to.copy(Strided(place, y.dtype, x.shape, y.strides), to.strided(x))
         start += x.shape[axis]
+
+
+def split(node: Node, to: Lowering) -> None:
+    (x,) = node.operands
+    axis: int = node.attrs["axis"]
+    source, start = to.strided(x), 0
+    for y in node.outputs:
+        to.copy(to.output_strided(y), _part(source, axis, start, y.shape[axis]))
+        start += y.shape[axis]
+
+
+def slice_(node: Node, to: Lowering) -> None:
+    source = to.strided(node.operands[0])
+    windows = zip(node.attrs["starts"], node.attrs["sizes"], node.attrs["steps"], strict=True)
+    for axis, (start, size, step) in enumerate(windows):
+        source = _part(source, axis, start, size, step)
+    to.copy(to.output_strided(node.output), source)
+
+
+def expand(node: Node, to: Lowering) -> None:
+    """Repeated axes are read with stride 0."""
+    source = to.strided(node.operands[0])
+    y = to.output_strided(node.output)
+    extra = len(y.shape) - len(source.shape)
+    strides = tuple(0 if n == 1 else s for n, s in zip(source.shape, source.strides, strict=True))
+    to.copy(y, Strided(source.pointer, y.dtype, y.shape, (0,) * extra + strides))
+
+
+def tile(node: Node, to: Lowering) -> None:
+    """Every axis becomes two: the repetition, read with stride 0, and the axis of X."""
+    source, repeats = to.strided(node.operands[0]), node.attrs["repeats"]
+    y = to.output_strided(node.output)
+    axes = list(zip(repeats, source.shape, source.strides, y.strides, strict=True))
+    shape = tuple(n for count, extent, _, _ in axes for n in (count, extent))
+    from_strides = tuple(s for _, _, step, _ in axes for s in (0, step))
+    to_strides = tuple(s for _, extent, _, step in axes for s in (extent * step, step))
+    to.copy(Strided(y.pointer, y.dtype, shape, to_strides), Strided(source.pointer, y.dtype, shape, from_strides))
+
+
+def pad(node: Node, to: Lowering) -> None:
+    """Axis by axis, the output falls into runs that read x with one step; what is outside x is filled."""
+    source, pads = to.strided(node.operands[0]), node.attrs["pads"]
+    y = to.output_strided(node.output)
+    rank = len(y.shape)
+    mode: str = node.attrs.get("mode", "constant")
+    value = to.const(np.array([node.attrs.get("value", 0.0)], y.dtype.numpy), "value")
+
+    def fill(target: Strided, source: Strided, axis: int) -> None:
+        if axis == rank:
+            to.copy(target, source)
+            return
+        for run in _padded_runs(source.shape[axis], pads[axis], pads[rank + axis], mode):
+            part = _part(target, axis, run.start, run.size)
+            if run.first is None:
+                to.copy(part, Strided(value, part.dtype, part.shape, (0,) * rank))
+            else:
+                fill(part, _part(source, axis, run.first, run.size, run.step), axis + 1)
+
+    fill(y, source, 0)
+
+
+def gather(node: Node, to: Lowering) -> None:
+    """Constant indices that fall into few runs are strided copies; otherwise a kernel copies row by row."""
+    x, indices = node.operands
+    axis: int = node.attrs["axis"]
+    runs = _index_runs(_resolved(indices.data, x.shape[axis])) if indices.data is not None else []
+    if indices.data is not None and indices.type.rank <= 1 and len(runs) <= MAX_GATHER_COPIES:
+        source, y = to.strided(x), to.output_strided(node.output)
+        shape, strides = y.shape, y.strides
+        if indices.type.rank == 0:
+            shape, strides = (*shape[:axis], 1, *shape[axis:]), (*strides[:axis], 0, *strides[axis:])
+        for run in runs:
+            target = _part(Strided(y.pointer, y.dtype, shape, strides), axis, run.start, run.size)
+            to.copy(target, _part(source, axis, run.first or 0, run.size, run.step))
+        return
+    inner = math.prod(x.shape[axis + 1 :])
+    to.step(
+        f"{indices.dtype.prefix}_gather",
+        x=to.input(x), indices=to.input(indices), y=to.output(node.output),
+        d=x.shape[axis], n=indices.type.size, run=inner * x.dtype.size,
+        m0=0, m1=node.output.type.size // max(inner, 1),
+    )  # fmt: skip
+
+
+def depth_to_space(node: Node, to: Lowering) -> None:
+    x, y = to.strided(node.operands[0]), to.output_strided(node.output)
+    b: int = node.attrs["blocksize"]
+    crd = node.attrs.get("mode", "DCR") == "CRD"
+    _move_blocks(to, pixels=y, channels=x, blocksize=b, channel_major=crd, reverse=False)
+
+
+def space_to_depth(node: Node, to: Lowering) -> None:
+    x, y = to.strided(node.operands[0]), to.output_strided(node.output)
+    _move_blocks(to, pixels=x, channels=y, blocksize=node.attrs["blocksize"], channel_major=False, reverse=True)
+
+
+def _move_blocks(
+    to: Lowering, *, pixels: Strided, channels: Strided, blocksize: int, channel_major: bool, reverse: bool
+) -> None:
+    """Copy between [N, C, H·b, W·b] and [N, C·b², H, W] as loops over (n, c, h, block row, w, block column)."""
+    b = blocksize
+    n, c, height, width = pixels.shape
+    shape = (n, c, height // b, b, width // b, b)
+    sn, sc, sh, sw = pixels.strides
+    block = Strided(pixels.pointer, pixels.dtype, shape, (sn, sc, sh * b, sh, sw * b, sw))
+    sn, sc, sh, sw = channels.strides
+    of_channel, of_row, of_column = (b * b, b, 1) if channel_major else (1, b * c, c)
+    strides = (sn, sc * of_channel, sh, sc * of_row, sw, sc * of_column)
+    stacked = Strided(channels.pointer, channels.dtype, shape, strides)
+    to.copy(*((stacked, block) if reverse else (block, stacked)))
+
+
+def _part(x: Strided, axis: int, start: int, size: int, step: int = 1) -> Strided:
+    """`size` indices of an axis, from `start` in steps."""
+    stride = x.strides[axis]
+    return Strided(
+        x.pointer + (start * stride * x.dtype.size if size else 0),
+        x.dtype,
+        (*x.shape[:axis], size, *x.shape[axis + 1 :]),
+        (*x.strides[:axis], stride * step, *x.strides[axis + 1 :]),
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring output indices start … start + size − 1 that read first, first + step, …; None: nothing."""
+
+    start: int
+    size: int
+    first: int | None
+    step: int = 1
+
+
+def _padded_runs(extent: int, begin: int, end: int, mode: str) -> list[_Run]:
+    if mode != "constant":
+        return _index_runs(np.pad(np.arange(extent), (begin, end), mode))  # type: ignore[call-overload]
+    runs = [_Run(0, begin, None), _Run(begin, extent, 0), _Run(begin + extent, end, None)]
+    return [run for run in runs if run.size]
+
+
+def _index_runs(indices: Array) -> list[_Run]:
+    """The index map cut into arithmetic progressions, greedily."""
+    values = [int(i) for i in indices.reshape(-1)]
+    runs: list[_Run] = []
+    for at, value in enumerate(values):
+        run = runs[-1] if runs else None
+        if run is None or run.first is None:
+            runs.append(_Run(at, 1, value))
+        elif run.size == 1:
+            runs[-1] = _Run(run.start, 2, run.first, value - run.first)
+        elif value == run.first + run.size * run.step:
+            runs[-1] = _Run(run.start, run.size + 1, run.first, run.step)
+        else:
+            runs.append(_Run(at, 1, value))
+    return runs
+
+
+def _resolved(indices: Array, extent: int) -> Array:
+    """Gather indices counted from the start and inside the axis."""
+    return np.clip(np.where(indices < 0, indices + extent, indices), 0, extent - 1)
