@@ -82,7 +82,7 @@ def _general(
         to.step(
             "f32_conv",
             y=y + first, x=x + g * depth * 4, r=r + first if isinstance(r, Pointer) else 0,
-            lo=clamp.lo, hi=clamp.hi, ic=depth, oc=filters, zero=to.zeros(depth * 4),
+            lo=clamp.lo, hi=clamp.hi, ic=depth, oc=filters, zero=to.zeros(depth * w.shape[3] * 4),
             px=depth * group * 4, py=filters * group * 4,
             w=to.const(pack.conv_panels(w[mine]), f"{node.name}.W"),
             b=to.const(pack.bias(None if b is None else b[mine], filters, pack.PANEL), f"{node.name}.B"),
