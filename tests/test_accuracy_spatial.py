@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.cases import pooling, resize
+from tests.cases import pooling, reduction, resize
 from tests.differential import Case
 from tinyinfer import registry
 from tinyinfer.ref import interpreter
@@ -176,3 +176,43 @@ def test_nearest_hits_the_pixels_a_scale_means(length):
         "roi": (),
     }
     assert evaluate(Case("Resize", (x,), attrs)).tolist() == x[::3].tolist()
+
+
+# ── reductions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(reduction.reduce("ReduceSum") | reduction.reduce("ReduceMean"), st.integers(0, 99))
+def test_reduce_sum_and_mean(case, seed):
+    """γ of the number of terms times Σ|x|, over all of X; a mean of nothing is NaN."""
+    case = ordinary(case, seed)
+    (x,), axes = case.inputs, case.attrs["axes"]
+    count = np.prod([x.shape[a] for a in axes])
+    assume(count > 0 and x.size > 0)
+    combine = np.sum if case.op == "ReduceSum" else np.mean
+    expected = combine(x.astype(np.float64), axis=axes, keepdims=case.attrs["keepdims"])
+    assert_within(evaluate(case), expected, (count + 1) * UNIT * np.abs(x).sum())
+
+
+@pytest.mark.parametrize("op", ["ReduceMax", "ReduceMin", "ArgMax", "ArgMin"])
+def test_selections_are_exact(op):
+    @given((reduction.arg if op.startswith("Arg") else reduction.reduce)(op, np.float32), st.integers(0, 99))
+    def check(case, seed):
+        """Small whole numbers give ties."""
+        case = ordinary(case, seed)
+        x = np.rint(case.inputs[0])
+        assume(x.size > 0)
+        attrs = {k: int(v) if isinstance(v, bool) else v for k, v in case.attrs.items()}
+        expected = oracle(op, [x, np.array(attrs.pop("axes"))] if "axes" in attrs else [x], **attrs)
+        assert evaluate(Case(op, (x,), case.attrs)).tolist() == expected.tolist()
+
+    check()
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
+def test_nan_and_signed_zeros_in_arg(op, last):
+    """NaN is chosen before any number; +0 and -0 are equal."""
+    sign = 1.0 if op == "ArgMax" else -1.0
+    rows = np.array([[1, np.nan, 3, np.nan], [-1, 0.0, -0.0, -2], [-np.inf] * 4, [1, np.inf, np.inf, 0]], np.float32)
+    case = Case(op, (rows * np.float32(sign),), {"axis": 1, "keepdims": False, "select_last_index": last})
+    assert evaluate(case).tolist() == ([3, 2, 3, 2] if last else [1, 1, 0, 1])

@@ -15,7 +15,9 @@ from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
 from tinyinfer.types import DType, TensorType
 
-KERNELS = ["f32_add", "f32_clip", "f32_gemm", "f32_reduce_sum", "f32_resize", "x32_copy"]
+KERNELS = [
+    "f32_add", "f32_argmax", "f32_clip", "f32_gemm", "f32_reduce_max", "f32_reduce_sum", "f32_resize", "x32_copy",
+]  # fmt: skip
 
 
 def after_a_pooling(case: Case) -> Graph:

@@ -81,8 +81,12 @@ _TABLE = [
     Operator("Softmax", functions.softmax, ref_softmax.softmax, lower_functions.softmax("softmax"), layout.follow),
     Operator("LogSoftmax", functions.softmax, ref_softmax.log_softmax, lower_functions.softmax("log_softmax"), layout.follow),
     # reductions
-    Operator("ReduceSum", reduction.reduce_float, ref_reduction.reduce_sum, lower_reduction.reduce_sum, layout.follow),
+    Operator("ReduceSum", reduction.reduce, ref_reduction.reduce_sum, lower_reduction.reduce("reduce_sum"), layout.follow),
     Operator("ReduceMean", reduction.reduce_float, ref_reduction.reduce_mean, lower_reduction.reduce_mean, layout.follow),
+    Operator("ReduceMax", reduction.reduce, ref_reduction.reduce_max, lower_reduction.reduce("reduce_max"), layout.follow),
+    Operator("ReduceMin", reduction.reduce, ref_reduction.reduce_min, lower_reduction.reduce("reduce_min"), layout.follow),
+    Operator("ArgMax", reduction.arg, ref_reduction.arg_max, lower_reduction.arg("argmax"), layout.follow),
+    Operator("ArgMin", reduction.arg, ref_reduction.arg_min, lower_reduction.arg("argmin"), layout.follow),
     # movement
     Operator("Reshape", movement.reshape, ref_movement.reshape, lower_movement.reshape),
     Operator("Transpose", movement.transpose, ref_movement.transpose, lower_movement.transpose, layout.permuted),

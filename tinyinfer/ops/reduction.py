@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyinfer.ops import check
-from tinyinfer.types import TensorType
+from tinyinfer.types import DType, TensorType
 
 
 def reduce(x: TensorType, *, axes: tuple[int, ...], keepdims: bool = True) -> TensorType:
@@ -22,3 +22,10 @@ def reduce_float(x: TensorType, *, axes: tuple[int, ...], keepdims: bool = True)
     """`reduce` for operators defined on float32 only."""
     check.dtype(x, check.FLOAT, "X")
     return reduce(x, axes=axes, keepdims=keepdims)
+
+
+def arg(x: TensorType, *, axis: int, keepdims: bool = True, select_last_index: bool = False) -> TensorType:
+    """Y holds int64 positions along `axis` of X. ONNX ArgMax, ArgMin."""
+    check.axis(axis, x.rank)
+    check.require(x.shape[axis] > 0, f"X {x} has no element along axis {axis} to choose")
+    return TensorType(DType.INT64, reduce(x, axes=(axis,), keepdims=keepdims).shape)

@@ -61,7 +61,11 @@ _TABLE = [
     *_rows("reciprocal.wat", ["f32_reciprocal"], "elements"),
     *_rows("softmax.wat", ["f32_softmax"], "outputs' rows (outer·inner)"),
     *_rows("log_softmax.wat", ["f32_log_softmax"], "outputs' rows (outer·inner)"),
-    *_rows("reduce_sum.wat", ["f32_reduce_sum"], "outputs (outer·inner)"),
+    *_rows("reduce_sum.wat", ["f32_reduce_sum", "i32_reduce_sum", "i64_reduce_sum"], "outputs (outer·inner)"),
+    *_rows("reduce_max.wat", ["f32_reduce_max", "i32_reduce_max", "i64_reduce_max"], "outputs (outer·inner)"),
+    *_rows("reduce_min.wat", ["f32_reduce_min", "i32_reduce_min", "i64_reduce_min"], "outputs (outer·inner)"),
+    *_rows("arg_max.wat", ["f32_argmax", "i32_argmax", "i64_argmax"], "outputs (outer·inner)"),
+    *_rows("arg_min.wat", ["f32_argmin", "i32_argmin", "i64_argmin"], "outputs (outer·inner)"),
 ]
 
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _TABLE}
