@@ -19,6 +19,7 @@ from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import movement as ref_movement
 from tinyinfer.ref import pooling as ref_pooling
+from tinyinfer.ref import power as ref_power
 from tinyinfer.ref import reduction as ref_reduction
 from tinyinfer.ref import resize as ref_resize
 from tinyinfer.ref import softmax as ref_softmax
@@ -76,6 +77,7 @@ _TABLE = [
     Operator("HardSwish", elementwise.unary_float, ref_functions.hard_swish, lower_elementwise.unary("hard_swish"), layout.follow),
     Operator("LeakyRelu", functions.scaled, ref_functions.leaky_relu, lower_functions.scalars("leaky_relu"), layout.follow),
     Operator("PRelu", functions.prelu, ref_functions.prelu, lower_elementwise.binary("prelu"), layout.follow),
+    Operator("Pow", functions.power, ref_power.power, lower_elementwise.binary("pow"), layout.follow),
     Operator("Sqrt", elementwise.unary_float, ref_functions.sqrt, lower_elementwise.unary("sqrt"), layout.follow),
     Operator("Reciprocal", elementwise.unary_float, ref_functions.reciprocal, lower_elementwise.unary("reciprocal"), layout.follow),
     Operator("Softmax", functions.softmax, ref_softmax.softmax, lower_functions.softmax("softmax"), layout.follow),

@@ -57,6 +57,7 @@ _TABLE = [
     *_rows("hard_swish.wat", ["f32_hard_swish"], "elements"),
     *_rows("leaky_relu.wat", ["f32_leaky_relu"], "elements"),
     *_rows("prelu.wat", ["f32_prelu"], "elements"),
+    *_rows("pow.wat", ["f32_pow"], "elements", "compute"),
     *_rows("sqrt.wat", ["f32_sqrt"], "elements"),
     *_rows("reciprocal.wat", ["f32_reciprocal"], "elements"),
     *_rows("softmax.wat", ["f32_softmax"], "outputs' rows (outer·inner)"),
