@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
-from tinyinfer.ops import conv, elementwise, functions, linear, movement, pooling, reduction, resize
+from tinyinfer.ops import conv, elementwise, functions, linear, movement, normalization, pooling, reduction, resize
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import elementary as ref_elementary
 from tinyinfer.ref import elementwise as ref_elementwise
@@ -18,6 +18,7 @@ from tinyinfer.ref import functions as ref_functions
 from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import movement as ref_movement
+from tinyinfer.ref import normalization as ref_normalization
 from tinyinfer.ref import pooling as ref_pooling
 from tinyinfer.ref import power as ref_power
 from tinyinfer.ref import reduction as ref_reduction
@@ -30,6 +31,7 @@ from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import movement as lower_movement
+from tinyinfer.wasm_backend.lower import normalization as lower_normalization
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
 from tinyinfer.wasm_backend.lower import reduction as lower_reduction
 from tinyinfer.wasm_backend.lower import resize as lower_resize
@@ -55,6 +57,10 @@ _TABLE = [
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),
+    # normalisation
+    Operator("BatchNormalization", normalization.batch_normalization, ref_normalization.batch_normalization, lower_normalization.batch_normalization, layout.follow),
+    Operator("InstanceNormalization", normalization.instance_normalization, ref_normalization.instance_normalization, lower_normalization.instance_normalization, layout.follow),
+    Operator("LayerNormalization", normalization.layer_normalization, ref_normalization.layer_normalization, lower_normalization.layer_normalization),
     # resampling
     Operator("Resize", resize.resize, ref_resize.resize, lower_resize.resize, layout.follow),
     # element-wise
