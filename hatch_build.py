@@ -3,7 +3,7 @@
     kernels_wat/**                    → tinyinfer/_kernels_wat/**
     assembled kernels_wat/*.wat       → tinyinfer/wasm_backend/_build/*
     web/**                            → tinyinfer/_web/**
-    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.*
+    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.js
 
 An editable install needs none of it: in a checkout the package reads `kernels_wat/` and `web/` in place.
 """
@@ -23,17 +23,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 IDB_MODULE = Path("web", "node_modules", "idb", "build", "index.js")
-IDB_LICENSE = Path("web", "node_modules", "idb", "LICENSE")
-WEB_TOOLING = {
-    "ambient",
-    "biome.json",
-    "node_modules",
-    "package-lock.json",
-    "package.json",
-    "tsconfig.json",
-    "types",
-    "vendor",
-}
+WEB_TOOLING = {"node_modules", "vendor", "package.json", "package-lock.json", "tsconfig.json", "biome.json"}
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -58,9 +48,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
         include[str(root / "kernels_wat")] = "tinyinfer/_kernels_wat"
         include[self.built.name] = "tinyinfer/wasm_backend/_build"
         include[str(root / IDB_MODULE)] = "tinyinfer/_web/vendor/idb.js"
-        include[str(root / IDB_LICENSE)] = "tinyinfer/_web/vendor/idb.LICENSE"
         for path in sorted((root / "web").iterdir()):
-            if path.name not in WEB_TOOLING and path.suffix != ".wasm":
+            if path.name not in WEB_TOOLING:
                 include[str(path)] = f"tinyinfer/_web/{path.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:

@@ -1,7 +1,8 @@
-"""TinyInfer: ONNX inference in the browser, with proof that it computes what Python computed."""
+"""TinyInfer: ONNX inference in the browser, with proof that it computed what Python computed."""
 
 from tinyinfer.compiler import CompiledModel, compile
 from tinyinfer.errors import TinyInferError
 from tinyinfer.session import InferenceSession
+from tinyinfer.verification import VerificationReport, verify
 
-__all__ = ["CompiledModel", "InferenceSession", "TinyInferError", "compile"]
+__all__ = ["CompiledModel", "InferenceSession", "TinyInferError", "VerificationReport", "compile", "verify"]

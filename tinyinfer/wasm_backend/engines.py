@@ -34,7 +34,7 @@ class WasmtimeEngine:
     _modules: ClassVar[dict[bytes, tuple[Any, Any]]] = {}
 
     def __init__(self, wasm: bytes, memory_bytes: int) -> None:
-        import wasmtime
+        wasmtime = _import_wasmtime()
 
         if wasm not in self._modules:
             engine = wasmtime.Engine()
@@ -51,7 +51,7 @@ class WasmtimeEngine:
         store = self._store
 
         def call(*args: int | float) -> Any:
-            return function(store, *args)  # type: ignore[operator]
+            return function(store, *args)
 
         return call
 
@@ -81,6 +81,14 @@ class WasmerEngine:
         return call
 
 
+def _import_wasmtime() -> Any:
+    try:
+        import wasmtime
+    except ImportError as error:
+        raise EngineError(f'engine "wasmtime" is not available: {error}; install it: pip install wasmtime') from None
+    return wasmtime
+
+
 def _import_wasmer() -> tuple[Any, Any]:
     try:
         import wasmer
@@ -99,6 +107,15 @@ ENGINES: dict[str, type[WasmtimeEngine] | type[WasmerEngine]] = {
     "wasmtime": WasmtimeEngine,
     "wasmer": WasmerEngine,
 }
+
+
+def problem(name: str) -> str | None:
+    """Why the engine of this name cannot be used here, or None when it can."""
+    try:
+        {"wasmtime": _import_wasmtime, "wasmer": _import_wasmer}[name]()
+    except EngineError as error:
+        return str(error)
+    return None
 
 
 def create(name: str, wasm: bytes, memory_bytes: int) -> Engine:

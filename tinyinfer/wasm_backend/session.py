@@ -41,6 +41,10 @@ class PlanRunner:
         raw = self.memory[binding.offset : binding.offset + nbytes].view(binding.dtype.numpy).reshape(stored)
         return np.array(raw.transpose(np.argsort(binding.layout)), order="C").reshape(binding.shape)
 
+    def write(self, binding: Binding, data: Array) -> None:
+        """Store `data`, axes in logical order, at `binding`: the inverse of `read`."""
+        self._write(binding.offset, data.transpose(binding.layout))
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self.feed(feeds)
         self.execute(self.plan.steps)

@@ -1,0 +1,199 @@
+"""`verify` finds what it must find: each test breaks a plan in one way and reads the report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinyinfer
+from tests.small_models import adder, classifier, save
+from tinyinfer.bits import same_bits, show
+from tinyinfer.compiler import CompiledModel
+from tinyinfer.errors import EngineError, FeedError
+from tinyinfer.feeds import random_feeds
+from tinyinfer.wasm_backend.plan import Plan
+
+
+@pytest.fixture
+def blots(tmp_path: Path) -> CompiledModel:
+    return tinyinfer.compile(save(classifier(), tmp_path / "blots.onnx"))
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> CompiledModel:
+    return tinyinfer.compile(save(adder(), tmp_path / "sums.onnx"))
+
+
+def with_plan(model: CompiledModel, plan: Plan) -> CompiledModel:
+    return replace(model, file=replace(model.file, plans=(plan,)))
+
+
+def with_kernel(model: CompiledModel, old: str, new: str) -> CompiledModel:
+    """The model with every call of one kernel replaced by another of the same signature."""
+    steps = tuple(replace(s, kernel=new) if s.kernel == old else s for s in model.plan.steps)
+    assert steps != model.plan.steps
+    return with_plan(model, replace(model.plan, steps=steps))
+
+
+def with_flipped_weight(model: CompiledModel, prefix: str, element: int) -> CompiledModel:
+    """The model with one bit in the middle of one packed weight's mantissa flipped."""
+    assert any(weight.name.startswith(prefix) for weight in model.plan.weights)
+    weights = []
+    for weight in model.plan.weights:
+        data = weight.data.copy()
+        if weight.name.startswith(prefix):
+            data.view(np.uint32).reshape(-1)[element] ^= 1 << 12
+        weights.append(replace(weight, data=data))
+    return with_plan(model, replace(model.plan, weights=tuple(weights)))
+
+
+def test_an_intact_plan_is_identical(blots: CompiledModel, engine: str) -> None:
+    report = tinyinfer.verify(blots, engines=[engine])
+    assert report.ok
+    assert report.identical
+    assert report.first_mismatch is None
+    assert [n.name for n in report.nodes] == [n.name for n in blots.plan.nodes]
+    assert report.steps == len(blots.plan.steps)
+    assert report.engines == (engine,)
+
+
+def test_every_shape_plan_is_verified(tmp_path: Path, engine: str) -> None:
+    path = save(classifier(), tmp_path / "blots.onnx")
+    report = tinyinfer.verify(path, engines=[engine], shapes=[{"image": (1, 1, 8, 8)}, {"image": (3, 1, 8, 8)}])
+    one, three = (n.elements for n in report.nodes if n.op == "MatMul")
+    assert (one, three) == (4, 12)
+    assert report.ok
+
+
+def test_one_flipped_bit_in_a_weight_is_found(blots: CompiledModel, engine: str) -> None:
+    report = tinyinfer.verify(with_flipped_weight(blots, "head.B.", 0), engines=[engine])
+    assert not report.ok
+    node, mismatch = report.first_mismatch or pytest.fail("nothing was found")
+    assert (node.name, node.op, mismatch.engine, mismatch.output) == ("head", "MatMul", engine, "scores")
+    assert (mismatch.index, mismatch.count, mismatch.size) == ((0, 0), 1, 4)
+    assert mismatch.actual != mismatch.expected
+    assert abs(mismatch.actual - mismatch.expected) < 1e-2
+
+
+def test_a_wrong_node_in_the_middle_is_one_report(blots: CompiledModel, engine: str) -> None:
+    report = tinyinfer.verify(with_flipped_weight(blots, "stem.W.", 0), engines=[engine])
+    assert [n.name for n in report.nodes if n.mismatches] == ["stem"]
+
+
+def test_the_first_differing_element_is_named(sums: CompiledModel, engine: str) -> None:
+    feeds = {
+        "a": np.array([[0, 0, 1], [2, 3, 4]], np.float32),
+        "b": np.array([[0, 0, 0], [5, 6, 7]], np.float32),
+    }
+    report = tinyinfer.verify(with_kernel(sums, "f32_add", "f32_sub"), engines=[engine], feeds=feeds)
+    node, mismatch = report.first_mismatch or pytest.fail("nothing was found")
+    assert (node.name, node.kernels) == ("adds", ("f32_sub",))
+    assert (mismatch.output, mismatch.index, mismatch.count) == ("sum", (1, 0), 3)
+    assert (mismatch.actual, mismatch.expected) == (-3, 7)
+    assert str(mismatch) == (
+        f"{engine}: sum[1][0] is -3.0 (-0x1.8000000000000p+1, bits c0400000), "
+        "expected 7.0 (0x1.c000000000000p+2, bits 40e00000); 3 of 6 elements differ"
+    )
+
+
+def test_signed_zeros_differ(sums: CompiledModel, engine: str) -> None:
+    # -0 + -0 = -0, and -0 - -0 = +0
+    zeros = np.full((2, 3), -0.0, np.float32)
+    report = tinyinfer.verify(
+        with_kernel(sums, "f32_add", "f32_sub"), engines=[engine], feeds={"a": zeros, "b": zeros}
+    )
+    _, mismatch = report.first_mismatch or pytest.fail("nothing was found")
+    assert (str(mismatch.actual), str(mismatch.expected)) == ("0.0", "-0.0")
+
+
+def test_a_lost_step_is_found(sums: CompiledModel, engine: str) -> None:
+    plan = replace(sums.plan, steps=sums.plan.steps[:-1])
+    report = tinyinfer.verify(with_plan(sums, plan), engines=[engine])
+    assert [n.name for n in report.nodes if n.mismatches] == ["multiplies"]
+
+
+def test_outputs_where_callers_read_them_are_compared(sums: CompiledModel, engine: str) -> None:
+    plan = sums.plan
+    moved = replace(plan.outputs[0], offset=plan.outputs[1].offset)
+    report = tinyinfer.verify(with_plan(sums, replace(plan, outputs=(moved, *plan.outputs[1:]))), engines=[engine])
+    assert not report.identical
+
+
+def test_all_nans_are_one_value() -> None:
+    a = np.array([0x7FC00000, 0xFF800001, 0x3F800000], np.uint32).view(np.float32)
+    b = np.array([0xFFC12345, 0x7FFFFFFF, 0x7FC00000], np.uint32).view(np.float32)
+    assert same_bits(a, b).tolist() == [True, True, False]
+
+
+def test_values_are_shown_with_their_bits() -> None:
+    assert show(np.float32(0.1)) == "0.1 (0x1.99999a0000000p-4, bits 3dcccccd)"
+    assert show(np.float32(np.nan)).startswith("nan (nan, bits ")
+    assert show(np.int64(-2)) == "-2 (bits fffffffffffffffe)"
+    assert show(np.bool_(True)) == "True (bits 01)"
+
+
+def test_random_feeds_depend_on_the_seed_only(sums: CompiledModel) -> None:
+    first, again, other = (random_feeds(sums.plan.inputs, seed) for seed in (1, 1, 2))
+    assert first["a"].tobytes() == again["a"].tobytes() != other["a"].tobytes()
+
+
+TWO_AND_THREE = {"a": np.full((2, 3), 2, np.float32), "b": np.full((2, 3), 3, np.float32)}
+
+
+class TestExpectedOutputs:
+    def test_within_tolerance(self, sums: CompiledModel) -> None:
+        expected = {"output_0": np.full((2, 3), 5.004, np.float32), "product": np.full((2, 3), 6, np.float32)}
+        report = tinyinfer.verify(sums, feeds=TWO_AND_THREE, expected=expected)
+        assert report.ok
+        first, second = report.differences
+        assert (first.output, second.output) == ("sum", "product")
+        assert first.max_abs == pytest.approx(0.004, rel=1e-3)
+        assert first.max_rel == pytest.approx(0.004 / 5.004, rel=1e-3)
+        assert second.max_abs == 0
+
+    def test_outside_tolerance(self, sums: CompiledModel) -> None:
+        report = tinyinfer.verify(sums, feeds=TWO_AND_THREE, expected={"sum": np.full((2, 3), 5.01, np.float32)})
+        assert report.identical
+        assert not report.ok
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_nothing_finite_is_close_to_nan_or_infinity(self, sums: CompiledModel, value: float) -> None:
+        report = tinyinfer.verify(sums, feeds=TWO_AND_THREE, expected={"sum": np.full((2, 3), value, np.float32)})
+        assert report.differences[0].max_rel == np.inf
+        assert not report.ok
+
+    def test_infinities_meet_themselves(self, sums: CompiledModel) -> None:
+        feeds = {"a": np.full((2, 3), np.inf, np.float32), "b": np.ones((2, 3), np.float32)}
+        report = tinyinfer.verify(sums, feeds=feeds, expected={"sum": feeds["a"]})
+        assert report.ok
+
+    def test_unknown_output(self, sums: CompiledModel) -> None:
+        with pytest.raises(FeedError, match="no output 'y'; the model's outputs are sum, product"):
+            tinyinfer.verify(sums, feeds=TWO_AND_THREE, expected={"y": np.zeros(1)})
+
+    def test_wrong_shape(self, sums: CompiledModel) -> None:
+        with pytest.raises(FeedError, match=r"output 'sum' has shape \[2, 3\], the expected one \[3\]"):
+            tinyinfer.verify(sums, feeds=TWO_AND_THREE, expected={"sum": np.zeros(3)})
+
+    def test_without_feeds(self, sums: CompiledModel) -> None:
+        with pytest.raises(FeedError, match="pass `feeds` too"):
+            tinyinfer.verify(sums, expected={"sum": np.zeros((2, 3))})
+
+
+def test_wrong_feeds_are_refused(sums: CompiledModel) -> None:
+    with pytest.raises(FeedError, match="input 'b' is missing"):
+        tinyinfer.verify(sums, feeds={"a": np.zeros((2, 3), np.float32)})
+
+
+def test_unknown_engine_is_refused(sums: CompiledModel) -> None:
+    with pytest.raises(EngineError, match="unknown engine 'v8'; available: wasmtime, wasmer"):
+        tinyinfer.verify(sums, engines=["v8"])
+
+
+def test_progress_counts_every_node(sums: CompiledModel) -> None:
+    calls: list[tuple[int, int, str]] = []
+    tinyinfer.verify(sums, progress=lambda *args: calls.append(args))
+    assert calls == [(0, 2, ""), (1, 2, "adds"), (2, 2, "multiplies")]

@@ -1,0 +1,5 @@
+"""`python -m tinyinfer`: the command line."""
+
+from tinyinfer.cli import main
+
+main()

@@ -1,0 +1,68 @@
+"""The command `tinyinfer`: one module for each subcommand."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tinyinfer.cli import console
+from tinyinfer.cli.compile import compile_
+from tinyinfer.cli.inspect import inspect
+from tinyinfer.cli.run import run
+from tinyinfer.cli.verify import verify
+from tinyinfer.errors import TinyInferError
+
+DEBUG_VARIABLE = "TINYINFER_DEBUG"
+
+
+class Commands(TyperGroup):
+    """Turns the library's errors, and those of the file system, into one readable message and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (TinyInferError, OSError) as error:
+            if ctx.params["debug"]:
+                raise
+            console.fail("Error", _describe(error))
+            raise typer.Exit(1) from None
+
+
+def _describe(error: TinyInferError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """ONNX neural networks in the browser, on the CPU, with proof that it computes what Python computes."""
+
+
+app.command("compile")(compile_)
+app.command("run")(run)
+app.command("verify")(verify)
+app.command("inspect")(inspect)
+
+
+def main() -> None:
+    """The console script. Characters that the output cannot show are replaced rather than an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app(prog_name="tinyinfer")

@@ -1,0 +1,52 @@
+"""`tinyinfer compile`: an ONNX file to a `.tinf` file."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinyinfer.cli import console
+from tinyinfer.cli.inspect import show_fusions
+from tinyinfer.cli.models import check_target, compile_onnx
+from tinyinfer.cli.options import NoOptimize, OnnxModel, Shapes
+from tinyinfer.wasm_backend.plan import Plan
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; default: MODEL.tinf.")
+]
+
+
+def compile_(model: OnnxModel, output: Output = None, shape: Shapes = [], no_optimize: NoOptimize = False) -> None:
+    """Compile an ONNX model to one .tinf file: packed weights and a static plan of kernel calls.
+
+    The file appears as a whole or not at all.
+
+    Examples:
+
+      tinyinfer compile model.onnx -o model.tinf
+      tinyinfer compile model.onnx --shape image=1x3x224x224
+      tinyinfer compile model.onnx --shape tokens=1x128 --shape mask=1x128
+      tinyinfer compile model.onnx --shape image=1x3x224x224 --shape image=8x3x224x224   (two plans, one set of weights)
+    """
+    target = output or model.with_suffix(".tinf")
+    check_target(target)
+    compiled = compile_onnx(model, shape, optimize=not no_optimize)
+    nbytes = compiled.save(target)
+    console.say(f"{target}: {console.size(nbytes)}, {console.size(len(gzip.compress(compiled.to_bytes())))} gzipped")
+    console.show_table(
+        "Plans",
+        ["inputs", ">nodes", ">steps", ">weights", ">arena",
+         ">memory"],
+        [plan_row(plan) for plan in compiled.file.plans],
+    )  # fmt: skip
+    show_fusions(compiled.imported[0], compiled.optimized[0])
+
+
+def plan_row(plan: Plan) -> list[str | int]:
+    """A plan in figures: its inputs, nodes, steps, weights, arena at its fullest, and whole linear memory."""
+    inputs = ", ".join(f"{b.name} {'×'.join(map(str, b.shape))}" for b in plan.inputs)
+    sizes = (plan.weight_bytes, plan.arena_bytes, plan.memory_bytes)
+    return [inputs, len(plan.nodes), len(plan.steps), *map(console.size, sizes)]

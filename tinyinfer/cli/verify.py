@@ -1,0 +1,149 @@
+"""`tinyinfer verify`: every node of a plan against the reference, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tinyinfer import verification
+from tinyinfer.cli import console
+from tinyinfer.cli.models import compile_onnx, input_names, read_feeds
+from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shapes
+from tinyinfer.errors import EngineError
+from tinyinfer.feeds import read_arrays
+from tinyinfer.types import Array
+from tinyinfer.verification import NodeResult, VerificationReport
+from tinyinfer.wasm_backend import engines
+
+# More differences than these are counted, not listed.
+MOST_SHOWN = 10
+
+Engines = Annotated[
+    list[EngineName], typer.Option("--engine", help="An engine to run the plan on; repeatable. Default: wasmtime.")
+]
+AllEngines = Annotated[bool, typer.Option("--all-engines", help="Every engine that this Python has.")]
+Feeds = Annotated[
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as the model's or input_<position>.")
+]
+Expect = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.npz",
+        help="Expected outputs, named as the model's or output_<position>; inputs in the file serve as --feeds.",
+    ),
+]
+Rtol = Annotated[float, typer.Option(metavar="R", help="Tolerance of --expect, relative to the largest value.")]
+
+
+def verify(
+    model: OnnxModel,
+    engine: Engines = [],
+    all_engines: AllEngines = False,
+    shape: Shapes = [],
+    feeds: Feeds = None,
+    seed: Seed = 0,
+    expect: Expect = None,
+    rtol: Rtol = 1e-3,
+    no_optimize: NoOptimize = False,
+) -> None:
+    """Run every step of a model's plan and compare each node with the reference, bit for bit.
+
+    Exit code 0: all bits equal (every NaN counts as one value, +0 and -0 differ). Exit code 1: they are not, and
+    the first element that differs is named.
+
+    Examples:
+
+      tinyinfer verify model.onnx
+      tinyinfer verify model.onnx --engine wasmtime --engine wasmer
+      tinyinfer verify model.onnx --all-engines --seed 7
+      tinyinfer verify model.onnx --expect io_0.npz --rtol 1e-3
+    """
+    names = input_names(model)
+    source = feeds or expect
+    given = None if source is None else read_feeds(source, names)
+    expected = None if expect is None else _without_inputs(read_arrays(expect), names)
+    compiled = compile_onnx(model, shape, not no_optimize, given)
+    chosen = choose_engines([e.value for e in engine], all_engines)
+    with console.progress("verify") as advance:
+        report = verification.verify(
+            compiled, engines=chosen, feeds=given, seed=seed, expected=expected, rtol=rtol, progress=advance
+        )
+    show_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def choose_engines(named: Sequence[str], every: bool) -> list[str]:
+    """The engines asked for, each once; with `every`, all that this Python has, with a note for each that it lacks."""
+    if not every:
+        return list(dict.fromkeys(named)) or ["wasmtime"]
+    problems = {name: engines.problem(name) for name in engines.ENGINES}
+    for name, problem in problems.items():
+        if problem is not None:
+            console.note(f"without {name}: {problem}")
+    available = [name for name, problem in problems.items() if problem is None]
+    if not available:
+        raise EngineError("this Python has no WebAssembly engine; install one: pip install wasmtime")
+    return available
+
+
+def show_report(report: VerificationReport) -> None:
+    """Print a table with one row for each operator, then every output that differs, then the verdict."""
+    console.show_table(
+        f"{report.model}: the plan, node by node, against the reference",
+        ["operator", ">nodes", ">steps", ">elements", "kernels",
+         *report.engines],
+        [_operator_row(op, nodes, report.engines) for op, nodes in _by_operator(report.nodes).items()],
+    )  # fmt: skip
+    _show_mismatches(report)
+    for difference in report.differences:
+        console.say(
+            f"{'✓' if difference.ok else '✗'} output {difference.output}: largest difference from the expected values "
+            f"{difference.max_abs:.3g}, {difference.max_rel:.3g} of the largest value (allowed: {difference.rtol:g})",
+            "green" if difference.ok else "red",
+        )
+    if report.identical:
+        console.say(
+            f"✓ {report.steps:,} steps, {report.elements:,} elements: bit-identical on {', '.join(report.engines)}",
+            "bold green",
+        )
+
+
+def _by_operator(nodes: Iterable[NodeResult]) -> dict[str, list[NodeResult]]:
+    groups: dict[str, list[NodeResult]] = {}
+    for node in nodes:
+        groups.setdefault(node.op, []).append(node)
+    return groups
+
+
+def _operator_row(op: str, nodes: Sequence[NodeResult], names: Iterable[str]) -> list[console.Cell]:
+    kernels = sorted({kernel for node in nodes for kernel in node.kernels})
+    steps = sum(len(node.kernels) for node in nodes)
+    verdicts = [_verdict(sum(any(m.engine == name for m in node.mismatches) for node in nodes)) for name in names]
+    return [op, len(nodes), steps, sum(n.elements for n in nodes), ", ".join(kernels) or "no step", *verdicts]
+
+
+def _verdict(differing: int) -> Text:
+    if not differing:
+        return Text("✓ identical", "green")
+    return Text(f"✗ {differing} node{'s' if differing > 1 else ''} differ{'' if differing > 1 else 's'}", "red")
+
+
+def _show_mismatches(report: VerificationReport) -> None:
+    pairs = [(node, mismatch) for node in report.nodes for mismatch in node.mismatches]
+    for i, (node, mismatch) in enumerate(pairs[:MOST_SHOWN]):
+        title = "First difference" if i == 0 else "Then"
+        console.say(f"✗ {title}: node {node.name} ({node.op}, {', '.join(node.kernels) or 'no step'})", "bold red")
+        console.say(f"    {mismatch}", "red")
+    if len(pairs) > MOST_SHOWN:
+        console.say(f"  … and {len(pairs) - MOST_SHOWN} more outputs that differ", "red")
+    if pairs:
+        console.say("Each node got the reference's values as inputs, so every node named here is wrong by itself.")
+
+
+def _without_inputs(arrays: dict[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    return {name: array for name, array in arrays.items() if name not in set(names)}

@@ -1,0 +1,244 @@
+"""Proof for one model: every node of the plan, run by an engine, gives the reference's bits.
+
+The plan runs node by node. After the steps of a node its outputs are read from linear memory and compared with the
+reference. Outputs that differ are reported and then replaced by the reference's, so every later node is judged on
+the same inputs as the reference, and one bad node is one report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinyinfer import registry
+from tinyinfer.bits import same_bits, show
+from tinyinfer.compiler import CompiledModel, Shapes, compile
+from tinyinfer.errors import FeedError
+from tinyinfer.feeds import by_position, random_feeds
+from tinyinfer.graph import Graph, Value
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array
+from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.plan import Binding, Plan, Step
+from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
+
+Progress: TypeAlias = "Callable[[int, int, str], None]"
+"""Told the nodes done, the nodes in all, and the name of the next one."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first element, in row-major order, at which an engine and the reference differ in one output."""
+
+    engine: str
+    output: str
+    index: tuple[int, ...]
+    actual: Any
+    expected: Any
+    count: int
+    """How many elements of the output differ."""
+    size: int
+
+    def __str__(self) -> str:
+        place = "".join(f"[{i}]" for i in self.index)
+        return (
+            f"{self.engine}: {self.output}{place} is {show(self.actual)}, expected {show(self.expected)}; "
+            f"{self.count} of {self.size} elements differ"
+        )
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What was compared for one node; `mismatches` is empty when every engine gave the reference's bits."""
+
+    name: str
+    op: str
+    kernels: tuple[str, ...]
+    """The kernels its steps call, in order."""
+    elements: int
+    """Elements of all its outputs."""
+    mismatches: tuple[Mismatch, ...]
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """How far a final output is from values given from elsewhere, e.g. by another runtime."""
+
+    output: str
+    max_abs: float
+    max_rel: float
+    """The largest difference divided by the largest magnitude of the expected output."""
+    rtol: float
+
+    @property
+    def ok(self) -> bool:
+        return self.max_rel <= self.rtol
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """The result of `verify`."""
+
+    model: str
+    engines: tuple[str, ...]
+    kernels_sha256: str
+    nodes: tuple[NodeResult, ...]
+    differences: tuple[OutputDifference, ...] = ()
+    """One for each final output that had an expected value; computed from the reference's outputs."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether every node gave the reference's bits on every engine."""
+        return not any(node.mismatches for node in self.nodes)
+
+    @property
+    def ok(self) -> bool:
+        """`identical`, and every expected output within its tolerance."""
+        return self.identical and all(d.ok for d in self.differences)
+
+    @property
+    def steps(self) -> int:
+        return sum(len(node.kernels) for node in self.nodes)
+
+    @property
+    def elements(self) -> int:
+        return sum(node.elements for node in self.nodes)
+
+    @property
+    def first_mismatch(self) -> tuple[NodeResult, Mismatch] | None:
+        return next(((node, m) for node in self.nodes for m in node.mismatches), None)
+
+
+def _print_nothing(done: int, total: int, name: str) -> None:
+    """The default `progress`."""
+
+
+def verify(
+    model: str | os.PathLike[str] | CompiledModel,
+    *,
+    engines: Sequence[str] = ("wasmtime",),
+    feeds: Mapping[str, ArrayLike] | None = None,
+    seed: int = 0,
+    shapes: Shapes | Sequence[Shapes] = (),
+    expected: Mapping[str, ArrayLike] | None = None,
+    rtol: float = 1e-3,
+    progress: Progress = _print_nothing,
+) -> VerificationReport:
+    """Run every step of a model's plans on `engines` and compare each node with the reference, bit for bit.
+
+    `model` is an ONNX file or the result of `compile` (a `.tinf` file holds no graph to compare with). Inputs are
+    `feeds`, which choose the plan by their shapes, or random ones made from `seed`, on every plan. `expected` maps
+    output names (or `output_<position>`) to values that the final outputs must meet within `rtol` of their largest
+    magnitude; it needs `feeds`. Raises what `compile` raises, FeedError and EngineError; a difference is not an
+    error but a result.
+    """
+    if expected is not None and feeds is None:
+        raise FeedError("expected outputs belong to given inputs: pass `feeds` too")
+    compiled = model if isinstance(model, CompiledModel) else compile(model, shapes)
+    pairs = list(zip(compiled.optimized, compiled.file.plans, strict=True))
+    if feeds is not None:
+        chosen = choose_plan(compiled.file.plans, feeds)
+        pairs = [pair for pair in pairs if pair[1] is chosen]
+    total = sum(len(graph.nodes) for graph, _ in pairs)
+    nodes: list[NodeResult] = []
+    differences: list[OutputDifference] = []
+    progress(0, total, "")
+    for graph, plan in pairs:
+        inputs = random_feeds(plan.inputs, seed) if feeds is None else check_feeds(plan.inputs, feeds)
+        check = _PlanCheck(graph, plan, engines)
+        for result in check.run(inputs):
+            nodes.append(result)
+            progress(len(nodes), total, result.name)
+        if expected is not None:
+            differences.extend(_differences(check.outputs, by_position(expected, list(graph.outputs), "output"), rtol))
+    return VerificationReport(
+        compiled.file.name, tuple(engines), load_kernels().sha256, tuple(nodes), tuple(differences)
+    )
+
+
+class _PlanCheck:
+    """One plan loaded into every engine, walked node by node beside the reference."""
+
+    def __init__(self, graph: Graph, plan: Plan, engines: Sequence[str]) -> None:
+        self._graph = graph
+        self._plan = plan
+        self._runners = {name: PlanRunner(plan, load_kernels(), name) for name in engines}
+        self._steps: list[list[Step]] = [[] for _ in graph.nodes]
+        for step in plan.steps:
+            self._steps[step.node].append(step)
+        self.outputs: dict[str, Array] = {}
+        """The reference's final outputs, once `run` is exhausted."""
+
+    def run(self, feeds: Mapping[str, Array]) -> Iterator[NodeResult]:
+        for runner in self._runners.values():
+            runner.feed(feeds)
+        finals = _Finals(self._graph, feeds)
+        reference = interpreter.trace(self._graph, feeds, registry.reference_of)
+        last = len(self._graph.nodes) - 1
+        if last < 0:
+            self.outputs = finals.arrays()
+        for i, (node, arrays) in enumerate(reference):
+            finals.take(node.outputs, arrays)
+            bindings = list(zip(self._plan.nodes[i].outputs, arrays, strict=True))
+            if i == last:
+                # Steps after the last node's own copy the final outputs to where callers read them.
+                self.outputs = finals.arrays()
+                bindings += [(b, self.outputs[b.name]) for b in self._plan.outputs]
+            yield NodeResult(
+                node.name,
+                node.op,
+                tuple(step.kernel for step in self._steps[i]),
+                sum(value.type.size for value in node.outputs),
+                tuple(m for name in self._runners for m in self._compare(name, i, bindings)),
+            )
+
+    def _compare(self, engine: str, index: int, bindings: Sequence[tuple[Binding, Array]]) -> Iterator[Mismatch]:
+        runner = self._runners[engine]
+        runner.execute(self._steps[index])
+        for binding, expected in bindings:
+            actual = runner.read(binding)
+            equal = same_bits(actual, expected)
+            if not equal.all():
+                first = tuple(int(i) for i in np.argwhere(~equal)[0])
+                count = int(np.count_nonzero(~equal))
+                yield Mismatch(engine, binding.name, first, actual[first], expected[first], count, equal.size)
+                runner.write(binding, expected)
+
+
+class _Finals:
+    """Collects the graph's outputs as their values become known."""
+
+    def __init__(self, graph: Graph, feeds: Mapping[str, Array]) -> None:
+        self._outputs = graph.outputs
+        self._known = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
+
+    def take(self, values: Sequence[Value], arrays: Sequence[Array]) -> None:
+        wanted = set(self._outputs.values())
+        self._known.update((v, a) for v, a in zip(values, arrays, strict=True) if v in wanted)
+
+    def arrays(self) -> dict[str, Array]:
+        return {name: self._known[v] if v.data is None else v.data for name, v in self._outputs.items()}
+
+
+def _differences(
+    actual: Mapping[str, Array], expected: Mapping[str, ArrayLike], rtol: float
+) -> Iterator[OutputDifference]:
+    for name, given in expected.items():
+        want = np.asarray(given)
+        if name not in actual:
+            raise FeedError(f"no output {name!r}; the model's outputs are {', '.join(actual)}")
+        got = actual[name]
+        if got.shape != want.shape:
+            raise FeedError(f"output {name!r} has shape {list(got.shape)}, the expected one {list(want.shape)}")
+        exact = want.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # ∞ - ∞
+            distance = np.abs(got.astype(np.float64) - exact)
+        equal = (got == want) | (np.isnan(exact) & np.isnan(got))
+        largest = float(np.where(equal, 0.0, np.where(np.isnan(distance), np.inf, distance)).max(initial=0.0))
+        scale = float(np.abs(exact[np.isfinite(exact)]).max(initial=0.0)) or 1.0
+        yield OutputDifference(name, largest, largest / scale, rtol)
