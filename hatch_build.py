@@ -3,7 +3,7 @@
     kernels_wat/**                    → tinyinfer/_kernels_wat/**
     assembled kernels_wat/*.wat       → tinyinfer/wasm_backend/_build/*
     web/**                            → tinyinfer/_web/**
-    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.js
+    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.*
 
 An editable install needs none of it: in a checkout the package reads `kernels_wat/` and `web/` in place.
 """
@@ -23,7 +23,17 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 IDB_MODULE = Path("web", "node_modules", "idb", "build", "index.js")
-WEB_TOOLING = {"node_modules", "vendor", "package.json", "package-lock.json", "tsconfig.json", "biome.json"}
+IDB_LICENSE = Path("web", "node_modules", "idb", "LICENSE")
+WEB_TOOLING = {
+    "ambient",
+    "biome.json",
+    "node_modules",
+    "package-lock.json",
+    "package.json",
+    "tsconfig.json",
+    "types",
+    "vendor",
+}
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -48,8 +58,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
         include[str(root / "kernels_wat")] = "tinyinfer/_kernels_wat"
         include[self.built.name] = "tinyinfer/wasm_backend/_build"
         include[str(root / IDB_MODULE)] = "tinyinfer/_web/vendor/idb.js"
+        include[str(root / IDB_LICENSE)] = "tinyinfer/_web/vendor/idb.LICENSE"
         for path in sorted((root / "web").iterdir()):
-            if path.name not in WEB_TOOLING:
+            if path.name not in WEB_TOOLING and path.suffix != ".wasm":
                 include[str(path)] = f"tinyinfer/_web/{path.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:

@@ -158,26 +158,33 @@
         (f32x4.add (f32x4.sub (local.get $base) (local.get $high)) (local.get $f))
         (f32x4.sub (local.get $tail) (local.get $square)))))
 
-  ;; ln x; −∞ at ±0, NaN below. Subnormal x is scaled by 2²³; the mantissa lies in √½ … √2.
+  ;; x = 2^k·m with √½ ≤ m ≤ √2: bits of x (scaled by 2²³ if subnormal) above those of √½, then m and k from these.
+  (func $log_offset! (param $x v128) (result v128)
+    (i32x4.sub
+      (v128.bitselect
+        (f32x4.mul (local.get $x) (f32x4.splat (f32.const 0x1p+23)))
+        (local.get $x)
+        (f32x4.lt (local.get $x) (f32x4.splat (f32.const 0x1p-126))))
+      (i32x4.splat (i32.const 0x3f3504f3))))
+  (func $log_mantissa! (param $offset v128) (result v128)
+    (i32x4.add
+      (v128.and (local.get $offset) (i32x4.splat (i32.const 0x7fffff)))
+      (i32x4.splat (i32.const 0x3f3504f3))))
+  (func $log_exponent! (param $offset v128) (param $x v128) (result v128)
+    (f32x4.sub
+      (f32x4.convert_i32x4_s (i32x4.shr_s (local.get $offset) (i32.const 23)))
+      (v128.and
+        (f32x4.lt (local.get $x) (f32x4.splat (f32.const 0x1p-126)))
+        (f32x4.splat (f32.const 23)))))
+
+  ;; ln x; −∞ at ±0, NaN below.
   (func $log! (param $x v128) (result v128)
-    (local $tiny v128) (local $offset v128) (local $y v128)
-    (local.set $tiny (f32x4.lt (local.get $x) (f32x4.splat (f32.const 0x1p-126))))
-    (local.set $offset
-      (i32x4.sub
-        (v128.bitselect
-          (f32x4.mul (local.get $x) (f32x4.splat (f32.const 0x1p+23)))
-          (local.get $x) (local.get $tiny))
-        (i32x4.splat (i32.const 0x3f3504f3))))       ;; bits of √½
+    (local $offset v128) (local $y v128)
+    (local.set $offset (call $log_offset! (local.get $x)))
     (local.set $y
       (call $log_sum!
-        (f32x4.sub
-          (i32x4.add
-            (v128.and (local.get $offset) (i32x4.splat (i32.const 0x7fffff)))
-            (i32x4.splat (i32.const 0x3f3504f3)))
-          (f32x4.splat (f32.const 1)))
-        (f32x4.sub
-          (f32x4.convert_i32x4_s (i32x4.shr_s (local.get $offset) (i32.const 23)))
-          (v128.and (local.get $tiny) (f32x4.splat (f32.const 23))))))
+        (f32x4.sub (call $log_mantissa! (local.get $offset)) (f32x4.splat (f32.const 1)))
+        (call $log_exponent! (local.get $offset) (local.get $x))))
     (local.set $y
       (v128.bitselect (local.get $y) (local.get $x)
         (f32x4.lt (local.get $x) (f32x4.splat (f32.const inf)))))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.cases import pooling, reduction, resize
+from tests.cases import normalization, pooling, reduction, resize
 from tests.differential import Case
 from tinyinfer import registry
 from tinyinfer.ref import interpreter
@@ -216,3 +216,47 @@ def test_nan_and_signed_zeros_in_arg(op, last):
     rows = np.array([[1, np.nan, 3, np.nan], [-1, 0.0, -0.0, -2], [-np.inf] * 4, [1, np.inf, np.inf, 0]], np.float32)
     case = Case(op, (rows * np.float32(sign),), {"axis": 1, "keepdims": False, "select_last_index": last})
     assert evaluate(case).tolist() == ([3, 2, 3, 2] if last else [1, 1, 0, 1])
+
+
+# ── normalisation ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_normalized(case: Case, rows: Array, epsilon: float) -> None:
+    """Where rows of n elements vary, mean and variance are known to n roundings relative to the largest element.
+
+    |error| ≤ (2n + 16)·u·(max|x| / σ)²·max|scale| + 4u·max|bias|, σ the least deviation √(var + epsilon) of any row.
+    """
+    x, *parameters = case.inputs
+    deviation = np.sqrt(rows.astype(np.float64).var(axis=-1) + epsilon).min()
+    assume(deviation > 0.05)
+    expected = oracle(case.op, list(case.inputs), **case.attrs)
+    largest = [np.abs(p).max() for p in parameters if p is not None]
+    bound = (2 * rows.shape[-1] + 16) * UNIT * (max(np.abs(x).max(), 1) / deviation) ** 2 * max(*largest, 1)
+    assert_within(evaluate(case), expected, bound)
+
+
+@given(normalization.batch_normalization(), st.integers(0, 99))
+def test_batch_normalization(case, seed):
+    """A handful of roundings, none of them of a sum over many elements."""
+    case = ordinary(case, seed)
+    inputs = [*case.inputs[:4], np.abs(case.inputs[4]) + np.float32(0.25)]
+    case = Case(case.op, tuple(inputs), case.attrs)
+    x, scale, bias, mean, var = (a.astype(np.float64) for a in inputs)
+    along = (-1, *(1,) * (x.ndim - 2))
+    expected = (x - mean.reshape(along)) / np.sqrt(var + case.attrs["epsilon"]).reshape(along)
+    expected = expected * scale.reshape(along) + bias.reshape(along)
+    assert_within(evaluate(case), expected, 8 * UNIT * (np.abs(x).max() + 8) * (2 * np.abs(scale).max() + 1) + UNIT * 8)
+
+
+@given(normalization.instance_normalization(), st.integers(0, 99))
+def test_instance_normalization(case, seed):
+    case = ordinary(case, seed)
+    x = case.inputs[0]
+    assert_normalized(case, x.reshape(*x.shape[:2], -1), case.attrs["epsilon"])
+
+
+@given(normalization.layer_normalization(), st.integers(0, 99))
+def test_layer_normalization(case, seed):
+    case = ordinary(case, seed)
+    x = case.inputs[0]
+    assert_normalized(case, x.reshape(*x.shape[: case.attrs["axis"]], -1), case.attrs["epsilon"])

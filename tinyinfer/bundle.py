@@ -1,7 +1,7 @@
 """A static folder ready for any web server: the web runtime, the kernels, models and, if wanted, the demo page.
 
     index.js worker.js …    the runtime, plain ES modules that find each other by relative paths
-    vendor/idb.js           its one dependency
+    vendor/idb.js           its one dependency, and its licence
     kernels.simd128.wasm    the kernels, byte for byte those that the Python engines run
     <name>.tinf             the models
     sw.js, files.js         a service worker that keeps the whole folder for use without a network, and its list
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ from tinyinfer.wasm_backend.kernel_module import load_kernels, module_file
 
 PACKAGE = Path(__file__).resolve().parent
 WEB = (PACKAGE / "_web", PACKAGE.parent / "web")
-IDB = ("vendor/idb.js", "node_modules/idb/build/index.js")
+# Where files of other packages go, and where npm puts them in a checkout.
+VENDORED = {"vendor/idb.js": "node_modules/idb/build/index.js", "vendor/idb.LICENSE": "node_modules/idb/LICENSE"}
 FILES = "files.js"
 DEMO_MODEL = "digits.tinf"
 
@@ -51,12 +53,27 @@ def web_files(demo: bool) -> dict[str, bytes]:
     root = next((folder for folder in WEB if (folder / "index.js").is_file()), None)
     if root is None:
         raise TinyInferError(f"the web runtime was found neither in {WEB[0]} nor in {WEB[1]}")
-    idb = next((root / path for path in IDB if (root / path).is_file()), None)
-    if idb is None:
-        raise TinyInferError(f"{root / IDB[0]} is missing: run `npm ci` in {root}, or make, which does it")
     pages = sorted((root / "demo").iterdir()) if demo else []
     paths = {path.name: path for path in [*sorted(root.glob("*.js")), *pages]}
-    return {name: path.read_bytes() for name, path in {**paths, IDB[0]: idb}.items()}
+    paths |= {name: _vendored(root, name) for name in VENDORED}
+    return {name: _shipped(path) for name, path in paths.items()}
+
+
+def _vendored(root: Path, name: str) -> Path:
+    for path in (root / name, root / VENDORED[name]):
+        if path.is_file():
+            return path
+    raise TinyInferError(f"{root / name} is missing: run `npm ci` in {root}, or make, which does it")
+
+
+def without_comments(source: bytes) -> bytes:
+    """A module without the comments that have lines of their own: half of what browsers would have to load."""
+    return re.sub(rb"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*\n|//[^\n]*\n)", b"", source, flags=re.MULTILINE | re.DOTALL)
+
+
+def _shipped(path: Path) -> bytes:
+    content = path.read_bytes()
+    return without_comments(content) if path.suffix == ".js" else content
 
 
 def _kernel_files() -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from tinyinfer import frontend, passes, registry
 from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend import layout, tinf
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
-from tinyinfer.wasm_backend.lowering import Lowering
+from tinyinfer.wasm_backend.lowering import Lowering, Shared
 from tinyinfer.wasm_backend.plan import Plan
 
 Shapes = Mapping[str, Sequence[int]]
@@ -60,7 +60,7 @@ def compile(
     """
     bindings = [shapes] if isinstance(shapes, Mapping) else list(shapes) or [{}]
     kernels = load_kernels()
-    imported, optimized, plans = [], [], []
+    imported, optimized = [], []
     for binding in bindings:
         progress("import")
         graph = frontend.load(model, binding)
@@ -69,16 +69,25 @@ def compile(
             progress("optimize")
             graph = passes.run(graph)
         optimized.append(graph)
-        progress("plan")
-        plans.append(lower(graph, kernels))
+    progress("plan")
+    plans = lower_together(optimized, kernels)
     file = tinf.ModelFile(
-        imported[0].name, tuple(plans), {kernels.tier: kernels.sha256}, dict(imported[0].metadata)
+        imported[0].name, plans, {kernels.tier: kernels.sha256}, dict(imported[0].metadata)
     )
     return CompiledModel(tuple(imported), tuple(optimized), file)
 
 
 def lower(graph: Graph, kernels: KernelModule | None = None) -> Plan:
     """The plan of one graph, as it stands, for the simd128 kernels."""
+    (plan,) = lower_together([graph], kernels)
+    return plan
+
+
+def lower_together(graphs: Sequence[Graph], kernels: KernelModule | None = None) -> tuple[Plan, ...]:
+    """The plans of graphs that go into one file: its weights lie at the same addresses in all of them."""
     module = kernels or load_kernels()
-    layouts = layout.choose(graph, registry.layout_of)
-    return Lowering(graph, layouts, module.signatures).finish(registry.lower_of)
+    shared = Shared()
+    lowerings = [Lowering(g, layout.choose(g, registry.layout_of), module.signatures, shared) for g in graphs]
+    for lowering in lowerings:
+        lowering.lower(registry.lower_of)
+    return tuple(lowering.plan() for lowering in lowerings)

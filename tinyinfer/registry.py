@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
-from tinyinfer.ops import conv, elementwise, functions, linear, movement, pooling, reduction, resize
+from tinyinfer.ops import conv, elementwise, functions, linear, movement, normalization, pooling, reduction, resize
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import elementary as ref_elementary
 from tinyinfer.ref import elementwise as ref_elementwise
@@ -18,7 +18,9 @@ from tinyinfer.ref import functions as ref_functions
 from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import movement as ref_movement
+from tinyinfer.ref import normalization as ref_normalization
 from tinyinfer.ref import pooling as ref_pooling
+from tinyinfer.ref import power as ref_power
 from tinyinfer.ref import reduction as ref_reduction
 from tinyinfer.ref import resize as ref_resize
 from tinyinfer.ref import softmax as ref_softmax
@@ -29,6 +31,7 @@ from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import movement as lower_movement
+from tinyinfer.wasm_backend.lower import normalization as lower_normalization
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
 from tinyinfer.wasm_backend.lower import reduction as lower_reduction
 from tinyinfer.wasm_backend.lower import resize as lower_resize
@@ -54,6 +57,10 @@ _TABLE = [
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),
+    # normalisation
+    Operator("BatchNormalization", normalization.batch_normalization, ref_normalization.batch_normalization, lower_normalization.batch_normalization, layout.follow),
+    Operator("InstanceNormalization", normalization.instance_normalization, ref_normalization.instance_normalization, lower_normalization.instance_normalization, layout.follow),
+    Operator("LayerNormalization", normalization.layer_normalization, ref_normalization.layer_normalization, lower_normalization.layer_normalization),
     # resampling
     Operator("Resize", resize.resize, ref_resize.resize, lower_resize.resize, layout.follow),
     # element-wise
@@ -76,6 +83,7 @@ _TABLE = [
     Operator("HardSwish", elementwise.unary_float, ref_functions.hard_swish, lower_elementwise.unary("hard_swish"), layout.follow),
     Operator("LeakyRelu", functions.scaled, ref_functions.leaky_relu, lower_functions.scalars("leaky_relu"), layout.follow),
     Operator("PRelu", functions.prelu, ref_functions.prelu, lower_elementwise.binary("prelu"), layout.follow),
+    Operator("Pow", functions.power, ref_power.power, lower_elementwise.binary("pow"), layout.follow),
     Operator("Sqrt", elementwise.unary_float, ref_functions.sqrt, lower_elementwise.unary("sqrt"), layout.follow),
     Operator("Reciprocal", elementwise.unary_float, ref_functions.reciprocal, lower_elementwise.unary("reciprocal"), layout.follow),
     Operator("Softmax", functions.softmax, ref_softmax.softmax, lower_functions.softmax("softmax"), layout.follow),

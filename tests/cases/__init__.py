@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, functions, linear, movement, pooling, reduction, resize
+from tests.cases import conv, elementwise, functions, linear, movement, normalization, pooling, reduction, resize
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
@@ -13,6 +13,7 @@ CASES: dict[str, SearchStrategy[Case]] = {
     **functions.CASES,
     **linear.CASES,
     **movement.CASES,
+    **normalization.CASES,
     **pooling.CASES,
     **reduction.CASES,
     **resize.CASES,

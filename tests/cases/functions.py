@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.differential import Case
-from tests.strategies import near, seeds, shapes, tensors
+from tests.strategies import broadcastable, near, seeds, shapes, tensors
 from tinyinfer.types import Array
 
 SCALARS = st.sampled_from([0.0, 0.01, 0.2, 1 / 6, 0.5, 1.0, 1.6732632, -0.3])
@@ -39,6 +39,15 @@ def prelu(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def power(draw: st.DrawFn) -> Case:
+    """Bases of any kind; exponents small, integral or of any kind."""
+    base, exponent = draw(broadcastable(4))
+    x = draw(tensors(base, scale=draw(st.sampled_from([1, 100]))))
+    y = draw(tensors(exponent, scale=draw(st.sampled_from([1, 4, 40]))))
+    return Case("Pow", (x, np.rint(y) if draw(st.booleans()) else y))
+
+
+@st.composite
 def softmax(draw: st.DrawFn, op: str) -> Case:
     """Long and short rows along any axis, in rows that hold neighbours far apart as well as equal ones."""
     before, after = draw(shapes(2, most=6)), draw(shapes(2, most=6))
@@ -62,6 +71,7 @@ CASES = {
     "f32_hard_swish": function("HardSwish"),
     "f32_leaky_relu": function("LeakyRelu", alpha=SCALARS),
     "f32_prelu": prelu(),
+    "f32_pow": power(),
     "f32_sqrt": function("Sqrt"),
     "f32_reciprocal": function("Reciprocal"),
     "f32_softmax": softmax("Softmax"),

@@ -144,13 +144,18 @@ def _log_sum(f: Array, k: Array) -> Array:
     return np.asarray(high + (low + (tail - square)))
 
 
-def log(x: Array) -> Array:
-    """ln x; −∞ at ±0, NaN below."""
+def split_exponent(x: Array) -> tuple[Array, Array]:
+    """x = 2ᵏ·m as (m, k), √½ ≤ m ≤ √2, for 0 < x < ∞."""
     tiny = x < SMALLEST_NORMAL
     offset = bits(np.where(tiny, x * np.float32(2**23), x)) - SQRT_HALF_BITS
-    exponent = (offset >> 23).astype(np.float32) - np.where(tiny, np.float32(23), np.float32(0))
-    mantissa = from_bits((offset & np.int32(0x7FFFFF)) + SQRT_HALF_BITS)
-    y = np.where(x < INF, _log_sum(mantissa - ONE, exponent), x)
+    k = (offset >> 23).astype(np.float32) - np.where(tiny, np.float32(23), np.float32(0))
+    return from_bits((offset & np.int32(0x7FFFFF)) + SQRT_HALF_BITS), k
+
+
+def log(x: Array) -> Array:
+    """ln x; −∞ at ±0, NaN below."""
+    m, k = split_exponent(x)
+    y = np.where(x < INF, _log_sum(m - ONE, k), x)
     y = np.where(x == 0, -INF, y)
     return np.where(x < 0, NAN, y)
 

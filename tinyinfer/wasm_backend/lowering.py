@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,6 +52,14 @@ class ZeroRegion:
 
     nbytes: int = 0
     offset: int = ALIGNMENT
+
+
+@dataclass(eq=False)
+class Shared:
+    """What the plans of one file have in common, at the same addresses: constants by content, and the zeros."""
+
+    constants: dict[str, PackedConstant] = field(default_factory=dict)
+    zeros: ZeroRegion = field(default_factory=ZeroRegion)
 
 
 Home = Buffer | PackedConstant | ZeroRegion
@@ -100,16 +108,21 @@ class _Stored:
 
 
 class Lowering:
-    """Collects kernel calls with symbolic addresses, then lays memory out and resolves them."""
+    """Collects kernel calls with symbolic addresses (`lower`), then lays memory out and resolves them (`plan`).
 
-    def __init__(self, graph: Graph, layouts: Layouts, signatures: Signatures) -> None:
+    Lowerings whose plans go into one file are given the same `shared`, and all are lowered before the first is planned.
+    """
+
+    def __init__(
+        self, graph: Graph, layouts: Layouts, signatures: Signatures, shared: Shared | None = None
+    ) -> None:
         self._graph = graph
         self._layouts = layouts
         self._signatures = signatures
         self._calls: list[_Call] = []
         self._buffers: list[Buffer] = []
-        self._constants: dict[str, PackedConstant] = {}
-        self._zeros = ZeroRegion()
+        self._shared = shared or Shared()
+        self._outputs: dict[str, Pointer] = {}
         self._stored: dict[Value, list[_Stored]] = {}
         self._node = 0
         for name, value in graph.inputs.items():
@@ -171,14 +184,16 @@ class Lowering:
         """Address of constant bytes (row-major as given), shared between equal constants."""
         array = np.ascontiguousarray(data)
         key = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
-        if key not in self._constants:
-            self._constants[key] = PackedConstant(f"{name}.{key[:8]}", array)
-        return Pointer(self._constants[key])
+        constants = self._shared.constants
+        if key not in constants:
+            constants[key] = PackedConstant(f"{name}.{key[:8]}", array)
+        return Pointer(constants[key])
 
     def zeros(self, nbytes: int) -> Pointer:
         """Address of at least `nbytes` zero bytes (and slack) that no kernel writes."""
-        self._zeros.nbytes = max(self._zeros.nbytes, nbytes)
-        return Pointer(self._zeros)
+        zeros = self._shared.zeros
+        zeros.nbytes = max(zeros.nbytes, nbytes)
+        return Pointer(zeros)
 
     def scratch(self, nbytes: int, label: str = "scratch") -> Pointer:
         """Address of uninitialised memory for the steps of this node that name it."""
@@ -232,16 +247,15 @@ class Lowering:
 
     # ── what the compiler uses ───────────────────────────────────────────────────────────────────────────────────
 
-    def finish(self, lower_of: Callable[[str], LowerFunction]) -> Plan:
-        """Lower every node, copy graph outputs into row-major order, lay memory out and resolve addresses."""
+    def lower(self, lower_of: Callable[[str], LowerFunction]) -> None:
+        """Lower every node and copy graph outputs into row-major order."""
         for index, node in enumerate(self._graph.nodes):
             self._node = index
             lower_of(node.op)(node, self)
-        outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
-        for pointer in outputs.values():
+        self._outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
+        for pointer in self._outputs.values():
             if isinstance(pointer.home, Buffer):
                 pointer.home.touch(FOREVER)
-        return self._resolve(outputs)
 
     def _buffer(self, label: str, nbytes: int, first: int | None = None) -> Pointer:
         start = len(self._calls) if first is None else first
@@ -249,9 +263,10 @@ class Lowering:
         self._buffers.append(buffer)
         return Pointer(buffer)
 
-    def _resolve(self, outputs: Mapping[str, Pointer]) -> Plan:
-        weights_offset = ALIGNMENT + align(self._zeros.nbytes + SLACK)
-        constants = storage_order(self._constants.values())
+    def plan(self) -> Plan:
+        """Lay memory out and resolve addresses."""
+        weights_offset = ALIGNMENT + align(self._shared.zeros.nbytes + SLACK)
+        constants = storage_order(self._shared.constants.values())
         cursor = weights_offset
         for constant in constants:
             constant.offset = cursor
@@ -264,7 +279,7 @@ class Lowering:
         return Plan(
             inputs=tuple(self._binding(n, v, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(
-                self._binding(n, v, _Stored(outputs[n], plain(v.type.rank)))
+                self._binding(n, v, _Stored(self._outputs[n], plain(v.type.rank)))
                 for n, v in self._graph.outputs.items()
             ),
             steps=tuple(

@@ -7,8 +7,8 @@ stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is 
      "functions": [kernel names], "plans": [plan, …]}
 
 and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…]]…],
-"nodes": [[name, op]…], "weights": address, "arena": address, "memory": bytes}. Floats that JSON lacks are the
-strings "Infinity", "-Infinity" and "NaN".
+"nodes": [[name, op]…], "weights": address, "arena": address, "memory": bytes}. The addresses of weights and arena are
+the same in all plans. Floats that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+;; batch_normalization — y[r,i] = madd(x[r,i] − mean[p], a[p], b[p]) over rows of n elements
+;; Layout    s = 0: p = r mod c, one channel a row ([n·c][hw]) · s = 4: p = i, all channels in a row ([hw][c])
+;; Writes    rows m0 ≤ r < m1; reads up to 12 bytes past x, mean, a and b · y = x allowed
+(module
+  (func $f32_batchnorm (export "f32_batchnorm")
+    (param $y i32) (param $x i32) (param $mean i32) (param $a i32) (param $b i32)
+    (param $c i32) (param $n i32) (param $s i32) (param $m0 i32) (param $m1 i32)
+    (local $m i32) (local $p i32) (local $q i32) (local $rest i32) (local $px i32) (local $py i32)
+    (local $vm v128) (local $va v128) (local $vb v128)
+    (local.set $m (local.get $m0))
+    (block $done
+      (br_if $done (i32.eqz (local.get $n)))
+      (loop $rows
+        (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
+        (local.set $p
+          (select (i32.const 0)
+            (i32.shl (i32.rem_u (local.get $m) (local.get $c)) (i32.const 2))
+            (local.get $s)))
+        (local.set $q (i32.shl (i32.mul (local.get $m) (local.get $n)) (i32.const 2)))
+        (local.set $px (i32.add (local.get $x) (local.get $q)))
+        (local.set $py (i32.add (local.get $y) (local.get $q)))
+        (local.set $vm (v128.load32_splat (i32.add (local.get $mean) (local.get $p))))
+        (local.set $va (v128.load32_splat (i32.add (local.get $a) (local.get $p))))
+        (local.set $vb (v128.load32_splat (i32.add (local.get $b) (local.get $p))))
+        (local.set $rest (local.get $n))
+        (loop $vectors
+          (if (local.get $s)
+            (then
+              (local.set $vm (v128.load (i32.add (local.get $mean) (local.get $p))))
+              (local.set $va (v128.load (i32.add (local.get $a) (local.get $p))))
+              (local.set $vb (v128.load (i32.add (local.get $b) (local.get $p))))))
+          (call $store_x32! (local.get $py)
+            (call $madd!
+              (f32x4.sub (v128.load (local.get $px)) (local.get $vm)) (local.get $va) (local.get $vb))
+            (local.get $rest))
+          (local.set $p (i32.add (local.get $p) (i32.const 16)))
+          (local.set $px (i32.add (local.get $px) (i32.const 16)))
+          (local.set $py (i32.add (local.get $py) (i32.const 16)))
+          (br_if $vectors
+            (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 4))) (i32.const 0))))
+        (local.set $m (i32.add (local.get $m) (i32.const 1)))
+        (br $rows))))
+)

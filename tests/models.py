@@ -1,0 +1,61 @@
+"""Small models for tests that need a `.tinf` file rather than one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinyinfer import compiler, registry
+from tinyinfer.graph import Graph
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array, Clamp, DType, TensorType
+from tinyinfer.wasm_backend import tinf
+from tinyinfer.wasm_backend.kernel_module import load_kernels
+
+
+def tiny_graph(rows: int = 2) -> Graph:
+    """y = clamp(x·w + b, 0, 6) with x float32[rows, 3] and fixed weights."""
+    builder = registry.builder("tiny")
+    x = builder.input("x", TensorType(DType.FLOAT, (rows, 3)))
+    w = builder.constant(np.arange(15, dtype=np.float32).reshape(3, 5) / np.float32(7), "w")
+    b = builder.constant(np.linspace(-1, 1, 5, dtype=np.float32), "b")
+    builder.output("y", builder.add1("MatMul", x, w, b, clamp=Clamp(0.0, 6.0)))
+    return builder.build()
+
+
+def conv_graph(size: int = 9) -> Graph:
+    """A padded convolution, a residual addition and a second output: y = clamp(conv(x) + x), m = mean of y."""
+    random = np.random.default_rng(1)
+    builder = registry.builder("conv")
+    x = builder.input("x", TensorType(DType.FLOAT, (1, 4, size, size)))
+    w = builder.constant(random.standard_normal((4, 4, 3, 3)).astype(np.float32), "w")
+    b = builder.constant(random.standard_normal(4).astype(np.float32), "b")
+    window = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "group": 1}
+    y = builder.add1("Conv", x, w, b, x, **window, clamp=Clamp(0.0, 6.0))
+    builder.output("y", y)
+    builder.output("m", builder.add1("ReduceMean", y, axes=(2, 3), keepdims=False))
+    return builder.build()
+
+
+def add_graph(dtype: DType) -> Graph:
+    """z = a + b, both of shape [2, 3], for an integer or float type."""
+    builder = registry.builder("add")
+    a, b = (builder.input(name, TensorType(dtype, (2, 3))) for name in "ab")
+    builder.output("z", builder.add1("Add", a, b))
+    return builder.build()
+
+
+def tinf_of(
+    *graphs: Graph, kernels: Mapping[str, str] | None = None, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """The `.tinf` file of graphs that differ in shapes only, lowered as they stand."""
+    module = load_kernels()
+    plans = compiler.lower_together(graphs)
+    wanted = {module.tier: module.sha256} if kernels is None else kernels
+    return tinf.encode(tinf.ModelFile(graphs[0].name, plans, wanted, metadata or {}))
+
+
+def reference(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs by the reference semantics."""
+    return interpreter.run(graph, feeds, registry.reference_of)

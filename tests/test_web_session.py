@@ -1,0 +1,460 @@
+"""The session in headless Chromium: the API, the reference's bits, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from tests.differential import assert_same_bits
+from tests.models import add_graph, conv_graph, reference, tinf_of, tiny_graph
+from tests.website import Site, assert_no_workers, run_in_browser, serve
+from tinyinfer import InferenceSession
+from tinyinfer.bundle import web_files
+from tinyinfer.graph import Graph
+from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.kernel_module import load_kernels
+
+METADATA = {"author": "Ada", "tinyinfer.labels": "a\nb"}
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    files = {**web_files(demo=False), "kernels.simd128.wasm": load_kernels().wasm}
+    files["tiny.tinf"] = tinf_of(tiny_graph(), metadata=METADATA)
+    with serve(files) as running:
+        yield running
+
+
+def attempt(page: Page, site: Site, body: str, **values: Any) -> Any:
+    """The value of the JavaScript function body `body`, or `"<error name>: <message>"`. `create()` loads tiny.tinf."""
+    site.open(page)
+    script = f"""async values => {{
+        const {{ InferenceSession, Tensor, features }} = await import("/index.js");
+        const create = (options, url = "/tiny.tinf") => InferenceSession.create(url, {{ cache: false, ...options }});
+        const x = new Tensor("float32", [1, 2, 3, 4, 5, 6], [2, 3]);
+        try {{ {body} }} catch (error) {{ return `${{error.name}}: ${{error.message}}` }}
+    }}"""
+    return page.evaluate(script, values)
+
+
+def feeds_for(graph: Graph, seed: int) -> dict[str, Array]:
+    random = np.random.default_rng(seed)
+    feeds = {}
+    for name, value in graph.inputs.items():
+        raw = random.integers(0, 256, value.type.nbytes, np.uint8).view(value.dtype.numpy).reshape(value.shape)
+        # Any bits at all for integers; for floats ordinary numbers with some adversarial ones between them.
+        if value.dtype is DType.FLOAT:
+            special = random.choice(np.float32([0.0, -0.0, 1e-42, np.inf, -np.inf, np.nan, 3e38]), value.shape)
+            usual = random.standard_normal(value.shape).astype(np.float32)
+            raw = np.where(random.random(value.shape) < 0.05, special, usual)
+        feeds[name] = raw
+    return feeds
+
+
+# ── the same bits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pytest.param(tiny_graph(), id="matmul"),
+        pytest.param(conv_graph(), id="conv-two-outputs"),
+        pytest.param(add_graph(DType.FLOAT), id="float32"),
+        pytest.param(add_graph(DType.INT32), id="int32"),
+        pytest.param(add_graph(DType.INT64), id="int64"),
+    ],
+)
+def test_same_bits_as_reference_and_wasmtime(graph: Graph, page: Page, site: Site) -> None:
+    blob = tinf_of(graph)
+    site.files["model.tinf"] = blob
+    site.open(page)
+    python = InferenceSession(blob)
+    for seed in range(3):
+        feeds = feeds_for(graph, seed)
+        browser = run_in_browser(page, site, "/model.tinf", feeds)
+        expected, wasmtime = reference(graph, feeds), python.run(feeds)
+        assert list(browser) == list(expected)
+        for name in expected:
+            assert_same_bits(browser[name], expected[name], f"{name} in Chromium")
+            assert_same_bits(wasmtime[name], expected[name], f"{name} in wasmtime")
+
+
+def test_plans_for_several_shapes(page: Page, site: Site) -> None:
+    """Runs alternate between plans with different constants in one memory."""
+    graphs = [conv_graph(9), conv_graph(40), conv_graph(5)]
+    site.files["model.tinf"] = tinf_of(*graphs)
+    site.open(page)
+    result = page.evaluate(
+        """async () => {
+            const { InferenceSession, Tensor } = await import("/index.js");
+            const session = await InferenceSession.create("/model.tinf");
+            for (const [i, n] of [40, 9, 5, 40, 9].entries()) {
+                const data = Float32Array.from({ length: 4 * n * n }, (_, k) => Math.fround(k % 17 / 7 - 1));
+                const { y, m } = await session.run({ x: new Tensor("float32", data, [1, 4, n, n]) });
+                await fetch(`/y${i}`, { method: "POST", body: y.data });
+                await fetch(`/m${i}`, { method: "POST", body: m.data });
+            }
+            const wrong = { x: new Tensor("float32", new Float32Array(4), [1, 4, 1, 1]) };
+            return await session.run(wrong).catch(error => error.message);
+        }"""
+    )
+    assert result == (
+        "input 'x' has shape [1,4,1,1]. Expected: float32[1,4,9,9] or float32[1,4,40,40] or float32[1,4,5,5]."
+    )
+    for i, n in enumerate([40, 9, 5, 40, 9]):
+        data = (np.arange(4 * n * n) % 17 / 7 - 1).astype(np.float32).reshape(1, 4, n, n)
+        for name, expected in reference(conv_graph(n), {"x": data}).items():
+            actual = np.frombuffer(site.received[f"{name}{i}"], np.float32).reshape(expected.shape)
+            assert_same_bits(actual, expected, f"{name} at {n}×{n}")
+
+
+# ── the API ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_session_describes_its_model(page: Page, site: Site) -> None:
+    described = attempt(
+        page,
+        site,
+        """const s = await create();
+        const { inputNames, outputNames, inputMetadata, outputMetadata, metadata, memory, fileSizes } = s;
+        return { inputNames, outputNames, inputMetadata, outputMetadata, metadata, memory, fileSizes };""",
+    )
+    (plan,) = InferenceSession(site.files["tiny.tinf"])._file.plans
+    assert described == {
+        "inputNames": ["x"],
+        "outputNames": ["y"],
+        "inputMetadata": [{"name": "x", "isTensor": True, "type": "float32", "shape": [2, 3]}],
+        "outputMetadata": [{"name": "y", "isTensor": True, "type": "float32", "shape": [2, 5]}],
+        "metadata": METADATA,
+        "memory": {
+            "weights": plan.weight_bytes,
+            "arena": plan.memory_bytes - plan.arena_offset,
+            "total": plan.memory_bytes,
+        },
+        "fileSizes": {"model": len(site.files["tiny.tinf"]), "kernels": len(load_kernels().wasm)},
+    }
+
+
+@pytest.mark.parametrize("source", ["buffer", "new Uint8Array(buffer)", "new URL('/tiny.tinf', location)"])
+def test_model_from_bytes_and_url(source: str, page: Page, site: Site) -> None:
+    body = f"""const buffer = await (await fetch("/tiny.tinf")).arrayBuffer();
+        const session = await create({{}}, {source});
+        return [session.outputNames, buffer.byteLength];"""
+    assert attempt(page, site, body) == [["y"], len(site.files["tiny.tinf"])]
+
+
+def test_buffers_are_taken_on_request_only(page: Page, site: Site) -> None:
+    body = """const model = await (await fetch("/tiny.tinf")).arrayBuffer();
+        const session = await create({ transfer: true }, model);
+        await session.run({ x });
+        const kept = x.data.length;
+        await session.run({ x }, ["y"], { transfer: true });
+        return [model.byteLength, kept, x.data.length];"""
+    assert attempt(page, site, body) == [0, 6, 0]
+
+
+def test_runs_are_queued(page: Page, site: Site) -> None:
+    body = """const session = await create();
+        const order = [];
+        const runs = [1, 2, 3, 4].map(async k => {
+            const feed = new Tensor("float32", Float32Array.from(x.data, v => v * k), [2, 3]);
+            const { y } = await session.run({ x: feed });
+            order.push(k);
+            return Array.from(y.data);
+        });
+        return [await Promise.all(runs), order];"""
+    results, order = attempt(page, site, body)
+    x = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    for k, result in enumerate(results, start=1):
+        expected = reference(tiny_graph(), {"x": x * np.float32(k)})["y"]
+        assert result == expected.ravel().tolist()
+    assert order == [1, 2, 3, 4]
+
+
+def test_sessions_are_independent(page: Page, site: Site) -> None:
+    site.files["conv.tinf"] = tinf_of(conv_graph())
+    body = """const [a, b] = await Promise.all([create(), create({}, "/conv.tinf")]);
+        await a.release();
+        const { m } = await b.run({ x: new Tensor("float32", new Float32Array(324), [1, 4, 9, 9]) });
+        return m.dims;"""
+    assert attempt(page, site, body) == [1, 4]
+
+
+def test_outputs_can_be_chosen(page: Page, site: Site) -> None:
+    site.files["conv.tinf"] = tinf_of(conv_graph())
+    body = """const session = await create({}, "/conv.tinf");
+        const feeds = { x: new Tensor("float32", new Float32Array(324), [1, 4, 9, 9]) };
+        return [Object.keys(await session.run(feeds)), Object.keys(await session.run(feeds, ["m"]))];"""
+    assert attempt(page, site, body) == [["y", "m"], ["m"]]
+
+
+def test_outputs_are_copies(page: Page, site: Site) -> None:
+    body = """const session = await create();
+        const first = (await session.run({ x })).y;
+        const before = Array.from(first.data);
+        await session.run({ x: new Tensor("float32", new Float32Array(6), [2, 3]) });
+        return before.every((value, i) => value === first.data[i]);"""
+    assert attempt(page, site, body) is True
+
+
+def test_profile_times_every_step(page: Page, site: Site) -> None:
+    body = "return await (await create()).profile({ x });"
+    (plan,) = InferenceSession(site.files["tiny.tinf"])._file.plans
+    times = attempt(page, site, body)
+    assert [time["kernel"] for time in times] == [step.kernel for step in plan.steps]
+    assert {time["op"] for time in times} == {"MatMul"}
+    assert all(time["ms"] >= 0 for time in times)
+
+
+def test_release_ends_the_worker(page: Page, site: Site) -> None:
+    site.open(page)
+    page.evaluate("""async () => {
+        const { InferenceSession, Tensor } = await import("/index.js");
+        globalThis.session = await InferenceSession.create("/tiny.tinf");
+        globalThis.feeds = { x: new Tensor("float32", new Float32Array(6), [2, 3]) };
+    }""")
+    assert [worker.url for worker in page.workers] == [f"{site.url}/worker.js"]
+    page.evaluate("session.release()")
+    assert_no_workers(page)
+
+
+def test_calls_after_release_are_rejected(page: Page, site: Site) -> None:
+    body = """const session = await create();
+        const running = session.run({ x }).catch(error => error.message);
+        await session.release();
+        await session.release();
+        const later = [session.run({ x }), session.profile({ x })].map(call => call.catch(error => error.message));
+        return await Promise.all([running, ...later]);"""
+    assert attempt(page, site, body) == ["the session has been released"] * 3
+
+
+def test_download_progress(page: Page, site: Site) -> None:
+    body = """const events = [];
+        await create({ onProgress: event => events.push(event) });
+        return events;"""
+    events = attempt(page, site, body)
+    for name in ("tiny.tinf", "kernels.simd128.wasm"):
+        own = [event for event in events if event["url"] == f"{site.url}/{name}"]
+        size = len(site.files[name])
+        loaded = [event["loaded"] for event in own]
+        assert loaded == sorted(loaded)
+        assert (loaded[-1], {event["total"] for event in own}) == (size, {size})
+
+
+def test_other_address_of_the_kernels(page: Page, site: Site) -> None:
+    site.files["assets/k.wasm"] = site.files.pop("kernels.simd128.wasm")
+    body = 'return (await create({ wasmUrl: "assets/k.wasm" })).outputNames;'
+    assert attempt(page, site, body) == ["y"]
+
+
+def test_loading_can_be_aborted(page: Page, site: Site) -> None:
+    body = """const early = await create({ signal: AbortSignal.abort() }).catch(error => error.name);
+        const controller = new AbortController();
+        const late = create({ signal: controller.signal }).catch(error => error.name);
+        controller.abort();
+        return [early, await late];"""
+    assert attempt(page, site, body) == ["AbortError", "AbortError"]
+    assert_no_workers(page)
+
+
+def test_features(page: Page, site: Site) -> None:
+    body = "return features();"
+    names = ["webAssembly", "simd", "moduleWorker", "crossOriginIsolated", "indexedDB", "secureContext"]
+    assert attempt(page, site, body) == dict.fromkeys(names, True)
+    site.headers.pop("Cross-Origin-Opener-Policy")
+    assert attempt(page, site, body) == {**dict.fromkeys(names, True), "crossOriginIsolated": False}
+    assert_no_workers(page)
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("feeds", "message"),
+    [
+        ("{}", "input 'x' is missing in 'feeds'. Expected: float32[2,3]."),
+        ("{ x: 1 }", "input 'x' is not a Tensor. Expected: float32[2,3]."),
+        ("{ x: null }", "input 'x' is not a Tensor. Expected: float32[2,3]."),
+        (
+            '{ x: new Tensor("int32", new Int32Array(6), [2, 3]) }',
+            "input 'x' has type int32. Expected: float32[2,3].",
+        ),
+        (
+            '{ x: new Tensor("float32", new Float32Array(6), [3, 2]) }',
+            "input 'x' has shape [3,2]. Expected: float32[2,3].",
+        ),
+        ("{ x, z: x }", "invalid input 'z'. The model's inputs are x: float32[2,3]."),
+        (
+            '{ x }, ["q"]',
+            "'fetches' contains invalid output name: q. The model's outputs are y: float32[2,5].",
+        ),
+    ],
+)
+def test_feeds_that_do_not_fit(feeds: str, message: str, page: Page, site: Site) -> None:
+    body = f"""const session = await create();
+        const error = await session.run({feeds}).catch(error => error);
+        const {{ y }} = await session.run({{ x }});
+        return [error.name, error.message, y.dims];"""
+    assert attempt(page, site, body) == ["FeedError", message, [2, 5]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            '"float16", [1]',
+            "TypeError: Unsupported tensor type: float16. Supported: float32, int64, int32, uint8, int8, bool.",
+        ),
+        ('"float32", [1, 2], [3]', "RangeError: Tensor's size(3) does not match data length(2)."),
+        ('"float32", [1], [-1]', "RangeError: Invalid dims: [-1]."),
+        ('"float32", new Int32Array(1)', "TypeError: A float32 tensor needs a Float32Array, not a Int32Array."),
+    ],
+)
+def test_tensors_that_are_none(arguments: str, message: str, page: Page, site: Site) -> None:
+    assert attempt(page, site, f"return new Tensor({arguments});") == message
+
+
+def test_tensors_from_plain_arrays(page: Page, site: Site) -> None:
+    body = """const tensors = [new Tensor("bool", [true, false]), new Tensor("int64", [1n, -2n], [2, 1])];
+        return tensors.map(({ type, dims, data, size }) => [type, dims, Array.from(data, String), size]);"""
+    assert attempt(page, site, body) == [["bool", [2], ["1", "0"], 2], ["int64", [2, 1], ["1", "-2"], 2]]
+
+
+def with_header(blob: bytes, old: bytes, new: bytes) -> bytes:
+    """The file with `old` in its header replaced, header length kept right."""
+    length = int.from_bytes(blob[:8], "little")
+    header = blob[8 : 8 + length]
+    assert old in header
+    changed = header.replace(old, new, 1)
+    return len(changed).to_bytes(8, "little") + changed + blob[8 + length :]
+
+
+TINY = tinf_of(tiny_graph())
+HEADER = 8 + int.from_bytes(TINY[:8], "little")
+
+
+JUNK = TINY[:8] + b"\xff" * (len(TINY) - 8)
+NO_PLANS = (2).to_bytes(8, "little") + b"{}"
+UNREADABLE = "not a TinyInfer model, or truncated:"
+DATA = len(TINY) - HEADER
+DAMAGED = {
+    "empty": (b"", f"{UNREADABLE} it has only 0 bytes"),
+    "short-header": (TINY[:100], f"{UNREADABLE} the header needs {HEADER - 8} bytes, the file has 92"),
+    "short-data": (TINY[:-64], f"{UNREADABLE} the weights need {DATA} bytes, the file has {DATA - 64}"),
+    "web-page": (b"<!doctype html><title>index</title>", f"{UNREADABLE} the header needs"),
+    "junk": (JUNK, "not a TinyInfer model, or damaged: its header is not a JSON object"),
+    "safetensors": (NO_PLANS, "a safetensors file without TinyInfer plans; make one with `tinyinfer compile`"),
+    "version": (
+        with_header(TINY, b'\\"version\\":1', b'\\"version\\":7'),
+        "format version 7, this TinyInfer reads version 1; compile the model again",
+    ),
+    "long": (TINY + bytes(64), "damaged: 64 bytes follow the weights"),
+    "gap": (with_header(TINY, b'"data_offsets":[0', b'"data_offsets":[1'), "damaged: a tensor lies at 1 to"),
+    "function": (with_header(TINY, b'\\"f32_gemm\\"', b"1"), "damaged: step 0"),
+    "plans": (with_header(TINY, b'\\"plans\\":[', b'\\"plans\\":[],\\"q\\":['), "damaged: no plan"),
+    "type": (with_header(TINY, b'\\"float32\\"', b'\\"float16\\"'), "damaged: tensor x of type float16"),
+    "memory": (with_header(TINY, b'\\"memory\\":65536', b'\\"memory\\":65537'), "damaged: memory map"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_models(kind: str, page: Page, site: Site) -> None:
+    blob, message = DAMAGED[kind]
+    site.files["tiny.tinf"] = blob
+    assert attempt(page, site, "return await create();").startswith(f"PlanError: {site.url}/tiny.tinf: {message}")
+    assert_no_workers(page)
+
+
+def test_steps_that_do_not_fit_their_kernel(page: Page, site: Site) -> None:
+    site.files["tiny.tinf"] = with_header(TINY, b'\\"f32_gemm\\"', b'\\"f32_nope\\"')
+    assert attempt(page, site, "return await create();") == "PlanError: tiny: damaged: kernel f32_nope is missing"
+    site.files["tiny.tinf"] = with_header(TINY, b'\\"f32_gemm\\"', b'\\"f32_clip\\"')
+    taken = len(load_kernels().signature("f32_clip"))
+    given = len(load_kernels().signature("f32_gemm"))
+    assert attempt(page, site, "return await create();") == (
+        f"PlanError: tiny: damaged: kernel f32_clip takes {taken} arguments, not {given}"
+    )
+
+
+def test_model_for_other_kernels(page: Page, site: Site) -> None:
+    site.files["tiny.tinf"] = tinf_of(tiny_graph(), kernels={"simd128": "f" * 64})
+    own = hashlib.sha256(site.files["kernels.simd128.wasm"]).hexdigest()
+    assert attempt(page, site, "return await create();") == (
+        f"PlanError: tiny was compiled for other kernels (SHA-256 ffffffffffff…, "
+        f"{site.url}/kernels.simd128.wasm has {own[:12]}…); compile it again with this version of TinyInfer"
+    )
+
+
+def test_missing_files(page: Page, site: Site) -> None:
+    message = "cannot be loaded: the server answered 404 Not Found"
+    assert attempt(page, site, 'return await create({}, "/no.tinf");') == f"ModelError: {site.url}/no.tinf: {message}"
+    del site.files["kernels.simd128.wasm"]
+    kernels = f"{site.url}/kernels.simd128.wasm"
+    assert attempt(page, site, "return await create();") == f"ModelError: {kernels}: {message}"
+
+
+def test_no_network(page: Page, site: Site) -> None:
+    body = 'return await create({}, "http://127.0.0.1:9/m.tinf");'
+    assert attempt(page, site, body) == "ModelError: http://127.0.0.1:9/m.tinf: cannot be loaded: Failed to fetch"
+
+
+def test_missing_worker(page: Page, site: Site) -> None:
+    del site.files["worker.js"]
+    assert attempt(page, site, "return await create();") == (
+        "EngineError: the session's Worker failed: its script could not be loaded "
+        "(is it served, and allowed by worker-src?)"
+    )
+
+
+def test_policy_without_webassembly(page: Page, site: Site) -> None:
+    site.headers["Content-Security-Policy"] = "script-src 'self'"
+    message = attempt(page, site, "return await create();")
+    assert message.startswith("EngineError: the kernels cannot be compiled: ")
+    assert "Content Security Policy" in message
+
+
+def test_missing_features_are_named(page: Page, site: Site) -> None:
+    body = """WebAssembly.validate = () => false;
+        globalThis.Worker = class { constructor() { throw new Error() } };
+        return await create();"""
+    assert attempt(page, site, body) == (
+        "EngineError: this browser lacks WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4) and "
+        "module Workers (Chrome 80, Firefox 114, Safari 15); those versions or newer have it"
+    )
+
+
+def test_something_that_is_no_model(page: Page, site: Site) -> None:
+    assert attempt(page, site, "return await create({}, 7);") == (
+        "TypeError: a model is given by its URL, as ArrayBuffer or as Uint8Array"
+    )
+
+
+def test_too_much_memory(page: Page, site: Site) -> None:
+    site.files["tiny.tinf"] = with_header(TINY, b'\\"memory\\":65536', b'\\"memory\\":4294967296')
+    body = """return await create().then(() => "created");"""
+    assert attempt(page, site, body) in (
+        "created",  # where the machine has that much to promise
+        "EngineError: the browser did not give the 4096.0 MiB of memory that the model needs",
+    )
+
+
+def test_traps_name_the_node(page: Page, site: Site) -> None:
+    """An address beyond memory: the run fails, the session lives."""
+    step = b'\\"steps\\":[[0,0,['
+    length = int.from_bytes(TINY[:8], "little")
+    start = TINY[8 : 8 + length].index(step) + len(step)
+    first = TINY[8 + start :].split(b",")[0]
+    site.files["tiny.tinf"] = with_header(TINY, step + first, step + b"4000000000")
+    body = """const session = await create();
+        const messages = [];
+        const keep = ({ name, message }) => messages.push(`${name}: ${message}`);
+        await session.run({ x }).catch(keep);
+        await session.run({ x }).catch(keep);
+        return messages;"""
+    message = "EngineError: node MatMul_0 (MatMul), kernel f32_gemm: memory access out of bounds"
+    assert attempt(page, site, body) == [message, message]

@@ -1,0 +1,177 @@
+"""A web site for one test: a bundle and other content over HTTP on the loopback interface, as strict as they come.
+
+Every answer carries the Content-Security-Policy that the library promises to work under, so each test that runs a
+model in the browser also proves that promise.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page
+
+from tinyinfer.types import Array, DType
+
+CSP = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "worker-src 'self'",
+        "connect-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+    ]
+)
+ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+MIME = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+
+
+@dataclass
+class Site:
+    """`files` is what the server has, by path without the leading slash; tests change it as they like."""
+
+    files: dict[str, bytes]
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Security-Policy": CSP, **ISOLATION})
+    requests: list[str] = field(default_factory=list)
+    received: dict[str, bytes] = field(default_factory=dict)
+    """Bodies of POST requests by path."""
+    url: str = ""
+
+    def open(self, page: Page) -> None:
+        """Load an empty page of this site."""
+        self.files.setdefault("blank.html", b"<!doctype html><title>test</title>")
+        page.goto(f"{self.url}/blank.html")
+
+    def fetched(self, suffix: str) -> int:
+        """How often files of this ending were asked for."""
+        return sum(path.endswith(suffix) for path in self.requests)
+
+
+def assert_no_workers(page: Page) -> None:
+    """Every Worker of the page has ended; a Worker's end is reported a moment after it was asked for."""
+    deadline = time.monotonic() + 10
+    while page.workers and time.monotonic() < deadline:
+        page.wait_for_timeout(10)  # milliseconds
+    assert page.workers == []
+
+
+@contextmanager
+def serve(files: Mapping[str, bytes]) -> Iterator[Site]:
+    """A running site; it ends with the block."""
+    site = Site(dict(files))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
+    server.daemon_threads = True
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0].lstrip("/") or "index.html"
+            site.requests.append(path)
+            content = site.files.get(path)
+            self.answer(404 if content is None else 200, content or b"", PurePosixPath(path).suffix)
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            site.received[self.path.lstrip("/")] = self.rfile.read(length)
+            self.answer(204, b"", "")
+
+        def answer(self, status: int, content: bytes, suffix: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", MIME.get(suffix, "application/octet-stream"))
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            for name, value in site.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the tests' output quiet."""
+
+    return Handler
+
+
+RUN = """async ({ model, feeds, names, options }) => {
+  const { InferenceSession, Tensor } = await import("/index.js");
+  const tensors = {};
+  for (const { name, type, dims, url, array } of feeds) {
+    const bytes = await (await fetch(url)).arrayBuffer();
+    tensors[name] = new Tensor(type, new globalThis[array](bytes), dims);
+  }
+  const session = await InferenceSession.create(model, options);
+  try {
+    const outputs = await session.run(tensors, names ?? undefined);
+    const described = [];
+    for (const [name, { type, dims, data }] of Object.entries(outputs)) {
+      const url = `/outputs/${described.length}`;
+      await fetch(url, { method: "POST", body: data });
+      described.push({ name, type, dims, url });
+    }
+    return described;
+  } finally {
+    await session.release();
+  }
+}"""
+
+ARRAYS = {
+    DType.FLOAT: "Float32Array",
+    DType.INT64: "BigInt64Array",
+    DType.INT32: "Int32Array",
+    DType.UINT8: "Uint8Array",
+    DType.INT8: "Int8Array",
+    DType.BOOL: "Uint8Array",
+}
+
+
+def run_in_browser(
+    page: Page,
+    site: Site,
+    model: str,
+    feeds: Mapping[str, Array],
+    names: Sequence[str] | None = None,
+    **options: Any,
+) -> dict[str, Array]:
+    """Run the model at path `model` of the site once. Tensors travel as raw bytes, so no bit can change on the way."""
+    described = []
+    for i, (name, array) in enumerate(feeds.items()):
+        dtype = DType.of(array.dtype)
+        site.files[f"feeds/{i}"] = np.ascontiguousarray(array).tobytes()
+        described.append(
+            {
+                "name": name,
+                "type": dtype.value,
+                "dims": list(array.shape),
+                "url": f"/feeds/{i}",
+                "array": ARRAYS[dtype],
+            }
+        )
+    asked = {"model": model, "feeds": described, "names": names, "options": options}
+    outputs = {}
+    for output in page.evaluate(RUN, asked):
+        raw = site.received.pop(output["url"].lstrip("/"))
+        outputs[output["name"]] = np.frombuffer(raw, DType(output["type"]).numpy).reshape(output["dims"])
+    return outputs

@@ -1,0 +1,2 @@
+/** The packaging step puts the npm package here. */
+export * from "idb";

@@ -1,0 +1,315 @@
+// @ts-check
+/**
+ * TinyInfer in the browser: run a model that `tinyinfer compile` made, with the bits that Python computes.
+ *
+ *     import { InferenceSession, Tensor } from "./index.js";
+ *     const session = await InferenceSession.create("./model.tinf");
+ *     const { probabilities } = await session.run({ image: new Tensor("float32", pixels, [1, 1, 28, 28]) });
+ */
+
+import { EngineError, FeedError, fromPlain, messageOf, TinyInferError } from "./errors.js";
+import { requireFeatures } from "./features.js";
+import { sizeOf, TYPES } from "./plan.js";
+
+export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
+export { features } from "./features.js";
+
+/**
+ * @typedef {import("./plan.js").DataType} DataType
+ * @typedef {import("./plan.js").Data} Data
+ * @typedef {import("./plan.js").Binding} Binding
+ * @typedef {import("./worker.js").Created} Created
+ * @typedef {import("./runtime.js").StepTime} StepTime
+ * @typedef {{name: string, isTensor: true, type: DataType, shape: readonly number[]}} ValueMetadata
+ *
+ * @typedef {object} CreateOptions
+ * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
+ * @property {boolean} [cache] keep model and kernels in IndexedDB; default true
+ * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
+ * @property {string | URL} [wasmUrl] the kernels; default: beside this file
+ * @property {AbortSignal} [signal] ends loading
+ * @property {boolean} [transfer] take the model's buffer instead of copying it
+ *
+ * @typedef {object} RunOptions
+ * @property {boolean} [transfer] take the buffers of the feeds instead of copying them
+ */
+
+/** Dense data with an element type and dimensions, row-major. */
+export class Tensor {
+  /** @type {DataType} */
+  type;
+  /** @type {Data} */
+  data;
+  /** @type {readonly number[]} */
+  dims;
+
+  /**
+   * @param {DataType} type
+   * @param {Data | ArrayLike<number> | ArrayLike<bigint> | ArrayLike<boolean>} data not copied if it is of the type's array class
+   * @param {readonly number[]} [dims] default: one dimension
+   */
+  constructor(type, data, dims = [data.length]) {
+    const array = TYPES[type];
+    if (!array)
+      throw new TypeError(`Unsupported tensor type: ${type}. Supported: ${Object.keys(TYPES).join(", ")}.`);
+    if (!dims.every(n => Number.isSafeInteger(n) && n >= 0)) throw new RangeError(`Invalid dims: [${dims}].`);
+    if (ArrayBuffer.isView(data) && !(data instanceof array)) {
+      throw new TypeError(`A ${type} tensor needs a ${array.name}, not a ${data.constructor.name}.`);
+    }
+    if (sizeOf(dims) !== data.length) {
+      throw new RangeError(`Tensor's size(${sizeOf(dims)}) does not match data length(${data.length}).`);
+    }
+    this.type = type;
+    this.dims = Object.freeze([...dims]);
+    this.data = data instanceof array ? data : /** @type {any} */ (array).from(data);
+  }
+
+  /** The number of elements. */
+  get size() {
+    return this.data.length;
+  }
+}
+
+/** A model in a Worker of its own. Calls are answered in the order in which they are made. */
+export class InferenceSession {
+  #worker;
+  /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
+  #pending = new Map();
+  #count = 0;
+  /** @type {Error | undefined} why there is no worker any more */
+  #ended;
+  /** @type {Created} */
+  #model = /** @type {any} */ (undefined);
+  /** Milliseconds that the last run took inside the Worker. */
+  runTime = 0;
+
+  /**
+   * Load a model.
+   * @param {string | URL | ArrayBuffer | Uint8Array<ArrayBuffer>} model the address or the bytes of a `.tinf` file
+   * @param {CreateOptions} [options]
+   * @returns {Promise<InferenceSession>}
+   * @throws {EngineError} the browser lacks something
+   * @throws {ModelError} a file cannot be loaded
+   * @throws {PlanError} the model is damaged, of another version or made for other kernels
+   */
+  static async create(model, { onProgress, cache = true, sha256, wasmUrl, signal, transfer } = {}) {
+    signal?.throwIfAborted();
+    requireFeatures();
+    const session = new InferenceSession(onProgress);
+    const abort = () => session.#end(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    try {
+      const source = toSource(model, transfer);
+      const kernels = wasmUrl ? absolute(wasmUrl) : new URL("./kernels.simd128.wasm", import.meta.url).href;
+      const request = { model: source, wasmUrl: kernels, cache, sha256 };
+      session.#model = await session.#ask({ create: request }, typeof source === "string" ? [] : [source]);
+      return session;
+    } catch (error) {
+      session.#end(/** @type {Error} */ (error));
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** @param {CreateOptions["onProgress"]} onProgress @private use `create` */
+  constructor(onProgress) {
+    this.#worker = startWorker();
+    this.#worker.onmessage = ({ data }) => {
+      if (data.progress) return onProgress?.(data.progress);
+      const call = this.#pending.get(data.id);
+      this.#pending.delete(data.id);
+      data.error ? call?.reject(fromPlain(data.error)) : call?.resolve(data.result);
+    };
+    this.#worker.onerror = event => {
+      const why =
+        event.message ?? "its script could not be loaded (is it served, and allowed by worker-src?)";
+      this.#end(new EngineError(`the session's Worker failed: ${why}`));
+    };
+  }
+
+  get inputNames() {
+    return this.#model.plans[0].inputs.map(binding => binding.name);
+  }
+
+  get outputNames() {
+    return this.#model.plans[0].outputs.map(binding => binding.name);
+  }
+
+  /** Of the first set of shapes, if the model was compiled for several. @returns {ValueMetadata[]} */
+  get inputMetadata() {
+    return this.#model.plans[0].inputs.map(describe);
+  }
+
+  /** @returns {ValueMetadata[]} */
+  get outputMetadata() {
+    return this.#model.plans[0].outputs.map(describe);
+  }
+
+  /** The ONNX file's metadata_props. */
+  get metadata() {
+    return this.#model.metadata;
+  }
+
+  /** Bytes of the session's linear memory, which never grows: weights, tensors, everything. */
+  get memory() {
+    return this.#model.memory;
+  }
+
+  /** Bytes of the model's file and of the kernels. */
+  get fileSizes() {
+    return this.#model.bytes;
+  }
+
+  /**
+   * Run the model.
+   * @param {Record<string, Tensor>} feeds
+   * @param {readonly string[]} [fetches] the outputs wanted; default: all
+   * @param {RunOptions} [options]
+   * @returns {Promise<Record<string, Tensor>>}
+   * @throws {FeedError} naming the feed that does not fit, and what would
+   */
+  async run(feeds, fetches = this.outputNames, { transfer = false } = {}) {
+    const plan = this.#choose(feeds);
+    const bindings = fetches.map(name => this.#output(plan, name));
+    const { outputs, ms } = await this.#send("run", plan, feeds, fetches, transfer);
+    this.runTime = ms;
+    const tensors = bindings.map(({ name, type, shape }, i) => [name, new Tensor(type, outputs[i], shape)]);
+    return Object.fromEntries(tensors);
+  }
+
+  /**
+   * Run the model and time every step.
+   * @param {Record<string, Tensor>} feeds
+   * @returns {Promise<StepTime[]>}
+   */
+  async profile(feeds) {
+    return this.#send("profile", this.#choose(feeds), feeds, [], false);
+  }
+
+  /** End the Worker, which gives its memory back. Runs that have not ended are rejected, as are later ones. */
+  async release() {
+    this.#end(new TinyInferError("the session has been released"));
+  }
+
+  /**
+   * The plan made for the shapes of `feeds`; FeedError if there is none.
+   * @param {Record<string, Tensor>} feeds
+   */
+  #choose(feeds) {
+    if (this.#ended) throw this.#ended;
+    const plans = this.#model.plans;
+    checkFeeds(feeds, plans);
+    const plan = plans.findIndex(({ inputs }) =>
+      inputs.every(({ name, shape }) => same(feeds[name].dims, shape)),
+    );
+    if (plan >= 0) return plan;
+    const sets = plans.map(({ inputs }) => list(inputs)).join(" or ");
+    throw new FeedError(`these shapes of inputs do not go together. Expected: ${sets}.`);
+  }
+
+  /** @param {number} plan @param {string} name */
+  #output(plan, name) {
+    const { outputs } = this.#model.plans[plan];
+    const binding = outputs.find(b => b.name === name);
+    if (binding) return binding;
+    throw new FeedError(
+      `'fetches' contains invalid output name: ${name}. The model's outputs are ${list(outputs)}.`,
+    );
+  }
+
+  /**
+   * @param {"run" | "profile"} what
+   * @param {number} plan
+   * @param {Record<string, Tensor>} feeds
+   * @param {readonly string[]} names
+   * @param {boolean} transfer
+   */
+  #send(what, plan, feeds, names, transfer) {
+    const arrays = this.#model.plans[plan].inputs.map(({ name }) => {
+      const { data } = feeds[name];
+      return transfer ? data : data.slice();
+    });
+    const buffers = new Set(
+      arrays.map(({ buffer }) => buffer).filter(buffer => buffer instanceof ArrayBuffer),
+    );
+    return this.#ask({ [what]: { plan, feeds: arrays, names } }, [...buffers]);
+  }
+
+  /** @param {object} request @param {Transferable[]} transfer @returns {Promise<any>} */
+  #ask(request, transfer) {
+    if (this.#ended) return Promise.reject(this.#ended);
+    const id = this.#count++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, ...request }, transfer);
+    });
+  }
+
+  /** @param {Error} reason */
+  #end(reason) {
+    this.#ended ??= reason;
+    this.#worker.terminate();
+    for (const { reject } of this.#pending.values()) reject(this.#ended);
+    this.#pending.clear();
+  }
+}
+
+function startWorker() {
+  try {
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  } catch (error) {
+    throw new EngineError(
+      `the session's Worker cannot start (it must be of the page's own origin): ${messageOf(error)}`,
+    );
+  }
+}
+
+/** @param {Parameters<typeof InferenceSession.create>[0]} model @param {boolean | undefined} transfer */
+function toSource(model, transfer) {
+  if (typeof model === "string" || model instanceof URL) return absolute(model);
+  if (model instanceof ArrayBuffer) return transfer ? model : model.slice(0);
+  if (!ArrayBuffer.isView(model))
+    throw new TypeError("a model is given by its URL, as ArrayBuffer or as Uint8Array");
+  const { buffer, byteLength } = model;
+  return transfer && byteLength === buffer.byteLength ? buffer : model.slice().buffer;
+}
+
+/** @param {string | URL} url */
+const absolute = url => new URL(url, globalThis.document?.baseURI ?? location.href).href;
+
+/** @param {Binding} binding @returns {ValueMetadata} */
+const describe = ({ name, type, shape }) => ({ name, isTensor: true, type, shape });
+
+/** @param {readonly number[]} a @param {readonly number[]} b */
+const same = (a, b) => a.length === b.length && a.every((n, i) => n === b[i]);
+
+/** @param {Binding[]} bindings */
+const list = bindings => bindings.map(({ name, type, shape }) => `${name}: ${type}[${shape}]`).join(", ");
+
+/**
+ * @param {Record<string, Tensor>} feeds
+ * @param {Created["plans"]} plans
+ * @throws {FeedError}
+ */
+function checkFeeds(feeds, plans) {
+  const { inputs } = plans[0];
+  for (const name in feeds) {
+    if (!inputs.some(binding => binding.name === name)) {
+      throw new FeedError(`invalid input '${name}'. The model's inputs are ${list(inputs)}.`);
+    }
+  }
+  for (const [i, { name, type }] of inputs.entries()) {
+    const shapes = plans.map(plan => plan.inputs[i].shape);
+    const expected = [...new Set(shapes.map(shape => `${type}[${shape}]`))].join(" or ");
+    const fail = (/** @type {string} */ what) => {
+      throw new FeedError(`input '${name}' ${what}. Expected: ${expected}.`);
+    };
+    const tensor = feeds[name];
+    if (tensor === undefined) fail("is missing in 'feeds'");
+    if (!(tensor?.data instanceof TYPES[type]))
+      fail(tensor?.type ? `has type ${tensor.type}` : "is not a Tensor");
+    if (tensor.type !== type) fail(`has type ${tensor.type}`);
+    if (!shapes.some(shape => same(tensor.dims, shape))) fail(`has shape [${tensor.dims}]`);
+  }
+}

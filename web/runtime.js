@@ -1,0 +1,128 @@
+// @ts-check
+/** A model in linear memory, and the loop that runs it. Nothing is decided here: the plan holds every address. */
+
+import { EngineError, messageOf, PlanError } from "./errors.js";
+import { TYPES } from "./plan.js";
+
+const PAGE = 65536;
+
+/**
+ * @typedef {import("./plan.js").Model} Model
+ * @typedef {import("./plan.js").Binding} Binding
+ * @typedef {import("./plan.js").Data} Data
+ * @typedef {{kernel: string, node: string, op: string, ms: number}} StepTime
+ * @typedef {{call: (...args: number[]) => void, args: number[]}} Call
+ */
+
+export class Runtime {
+  #plans;
+  #bytes;
+  /** @type {Call[][]} */
+  #calls;
+  #size;
+
+  /**
+   * Copies the weights into a memory big enough for every plan.
+   * @param {Model} model
+   * @param {WebAssembly.Module} module the kernels
+   * @throws {EngineError} when the memory is not to be had
+   * @throws {PlanError} when a step does not fit its kernel
+   */
+  constructor(model, module) {
+    this.#plans = model.plans;
+    const memory = allocate(Math.max(...model.plans.map(plan => plan.memory)));
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#size = model.data.length;
+    this.#bytes.set(model.data, model.plans[0].weights);
+  }
+
+  /** Bytes of linear memory: the peak, since it never grows. */
+  get memory() {
+    const total = this.#bytes.length;
+    return { weights: this.#size, arena: total - this.#plans[0].arena, total };
+  }
+
+  /**
+   * Run plan `index`.
+   * @param {number} index
+   * @param {Data[]} feeds in the order of the plan's inputs
+   * @param {string[]} names the outputs wanted
+   * @returns {Data[]} copies, in the order of `names`
+   */
+  run(index, feeds, names) {
+    this.#prepare(index, feeds);
+    const calls = this.#calls[index];
+    let i = 0;
+    try {
+      for (; i < calls.length; i++) calls[i].call(...calls[i].args);
+    } catch (error) {
+      throw this.#located(index, i, error);
+    }
+    return names.map(name =>
+      this.#read(/** @type {Binding} */ (this.#plans[index].outputs.find(b => b.name === name))),
+    );
+  }
+
+  /**
+   * Run plan `index` and time every step, in milliseconds.
+   * @param {number} index
+   * @param {Data[]} feeds
+   * @returns {StepTime[]}
+   */
+  profile(index, feeds) {
+    this.#prepare(index, feeds);
+    const { steps, nodes } = this.#plans[index];
+    return this.#calls[index].map(({ call, args }, i) => {
+      const start = performance.now();
+      call(...args);
+      const ms = performance.now() - start;
+      const [node, op] = nodes[steps[i].node];
+      return { kernel: steps[i].kernel, node, op, ms };
+    });
+  }
+
+  /** @param {number} index @param {Data[]} feeds */
+  #prepare(index, feeds) {
+    const { inputs } = this.#plans[index];
+    for (const [i, { address }] of inputs.entries()) {
+      const { buffer, byteOffset, byteLength } = feeds[i];
+      this.#bytes.set(new Uint8Array(buffer, byteOffset, byteLength), address);
+    }
+  }
+
+  /** @param {Binding} binding @returns {Data} */
+  #read({ type, address, bytes }) {
+    return new TYPES[type](this.#bytes.slice(address, address + bytes).buffer);
+  }
+
+  /** @param {number} index @param {number} i @param {unknown} error */
+  #located(index, i, error) {
+    const { steps, nodes } = this.#plans[index];
+    const [node, op] = nodes[steps[i].node];
+    return new EngineError(`node ${node} (${op}), kernel ${steps[i].kernel}: ${messageOf(error)}`);
+  }
+}
+
+/** @param {number} bytes */
+function allocate(bytes) {
+  try {
+    return new WebAssembly.Memory({ initial: bytes / PAGE, maximum: bytes / PAGE });
+  } catch {
+    throw new EngineError(
+      `the browser did not give the ${(bytes / 2 ** 20).toFixed(1)} MiB of memory that the model needs`,
+    );
+  }
+}
+
+/** @param {import("./plan.js").Step} step @param {WebAssembly.Exports} exports @param {string} name @returns {Call} */
+function bind({ kernel, args }, exports, name) {
+  const call = exports[kernel];
+  if (typeof call !== "function" || call.length !== args.length) {
+    const has =
+      typeof call === "function" ? `takes ${call.length} arguments, not ${args.length}` : "is missing";
+    throw new PlanError(`${name}: damaged: kernel ${kernel} ${has}`);
+  }
+  return { call: /** @type {Call["call"]} */ (call), args };
+}
