@@ -147,6 +147,8 @@ class GraphBuilder:
 
     # A fold that would blow a small constant up (Expand, Tile, ConstantOfShape) stays a node above this size.
     MAX_FOLDED_BYTES = 1 << 24
+    # All that a WebAssembly memory addresses.
+    MAX_BYTES = 1 << 32
 
     def __init__(self, semantics: Semantics, name: str = "graph", source: str = "") -> None:
         self._semantics = semantics
@@ -159,6 +161,9 @@ class GraphBuilder:
         self.metadata: dict[str, str] = {}
 
     def input(self, name: str, type: TensorType) -> Value:
+        if type.nbytes >= self.MAX_BYTES:
+            where = f"{self._source}: " if self._source else ""
+            raise ShapeError(f"{where}input {name!r} is {type}, {type.nbytes} bytes; accepted: less than 4 GiB")
         value = Value(self._unique(name), type)
         self._inputs[name] = value
         return value
@@ -179,6 +184,9 @@ class GraphBuilder:
         label = name or f"{op}_{len(self._nodes)}"
         try:
             types = self._semantics.infer(op, [None if v is None else v.type for v in operands], attrs)
+            for type_ in types:
+                if type_.nbytes >= self.MAX_BYTES:
+                    raise ShapeError(f"the result is {type_}, {type_.nbytes} bytes; accepted: less than 4 GiB")
         except ShapeError as error:
             raise self._located(error, op, label) from None
         names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]

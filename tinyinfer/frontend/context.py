@@ -106,11 +106,12 @@ class Context:
     # building
 
     def result(self, op: str, *inputs: Value | None, **attrs: Any) -> Value:
-        """The node that computes the only (or first) output."""
-        return self.results(op, *inputs, **attrs)[0]
+        """The node that computes the only output, or the first of which the others are left out."""
+        self._require_known(op)
+        return self.builder.add1(op, *inputs, name=self.name, output=self.outputs[0], **attrs)
 
     def results(self, op: str, *inputs: Value | None, **attrs: Any) -> tuple[Value, ...]:
-        """The node that computes the outputs, in ONNX's order."""
+        """The node that computes all outputs, in ONNX's order."""
         self._require_known(op)
         return self.builder.add(op, *inputs, name=self.name, outputs=self.outputs, **attrs)
 

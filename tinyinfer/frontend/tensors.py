@@ -35,6 +35,8 @@ _DTYPES: dict[int, DType] = {
     TensorProto.INT8: DType.INT8,
     TensorProto.BOOL: DType.BOOL,
 }
+MAX_RANK = 32  # NumPy's limit before version 2
+MAX_DIM = 1 << 31
 ACCEPTED = ", ".join(t.value for t in DType)
 
 
@@ -57,8 +59,11 @@ def to_array(tensor: TensorProto, folder: Path | None) -> Array:
             f"accepted: {ACCEPTED} (and float16, float64 as constants)"
         )
     shape = tuple(tensor.dims)
-    if any(d < 0 for d in shape):
-        raise ModelError(f"tensor {tensor.name!r} has the negative dimensions {list(shape)}")
+    if any(not 0 <= d < MAX_DIM for d in shape) or len(shape) > MAX_RANK:
+        raise ModelError(
+            f"tensor {tensor.name!r} has the dimensions {list(shape)}; "
+            f"accepted: at most {MAX_RANK} dimensions from 0 to {MAX_DIM - 1}"
+        )
     code, typed_field = _STORAGE[tensor.data_type]
     if tensor.data_location == TensorProto.EXTERNAL:
         elements = np.frombuffer(_external(tensor, folder, math.prod(shape) * np.dtype(code).itemsize), code)

@@ -48,7 +48,7 @@ def lane_sum(x: Array) -> Array:
     n = x.shape[-1]
     padded = np.zeros((*x.shape[:-1], -(-n // LANES) * LANES), x.dtype)
     padded[..., :n] = x
-    blocks = np.moveaxis(padded.reshape(*x.shape[:-1], -1, LANES), -2, 0)
+    blocks = np.moveaxis(padded.reshape(*x.shape[:-1], -(-n // LANES), LANES), -2, 0)
     lanes = np.zeros((*x.shape[:-1], LANES), x.dtype)
     for block in blocks:
         lanes = lanes + block

@@ -137,7 +137,16 @@ def depth_to_space(ctx: Context) -> Value:
 
 
 def space_to_depth(ctx: Context) -> Value:
-    return ctx.result("SpaceToDepth", ctx.input(), blocksize=ctx.attr("blocksize"))
+    """Opset 28 added mode; CRD keeps the channel outermost, which is a transposition of blocks."""
+    x, block = ctx.input(), ctx.attr("blocksize")
+    if ctx.opset < 28 or ctx.choice("mode", "DCR", "CRD") == "DCR":
+        return ctx.result("SpaceToDepth", x, blocksize=block)
+    if x.type.rank != 4 or block < 1 or x.shape[2] % block or x.shape[3] % block:
+        raise ctx.error(f"X is {x.type}; expected [N, C, H, W] with H and W divisible by {block}", ShapeError)
+    n, c, h, w = x.shape[0], x.shape[1], x.shape[2] // block, x.shape[3] // block
+    blocks = ctx.step("Reshape", x, shape=(n, c, h, block, w, block))
+    blocks = ctx.step("Transpose", blocks, perm=(0, 1, 3, 5, 2, 4))
+    return ctx.result("Reshape", blocks, shape=(n, c * block * block, h, w))
 
 
 CONVERTERS: dict[str, Converter] = {

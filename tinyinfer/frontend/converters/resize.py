@@ -12,8 +12,8 @@ from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.graph import Value
 
 _COORDINATES = (
-    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn",
-    "tf_crop_and_resize",
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
+    "tf_half_pixel_for_nn",
 )  # fmt: skip
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 _POLICIES = ("stretch", "not_larger", "not_smaller")
@@ -57,6 +57,15 @@ def resize(ctx: Context) -> Value:
     roi = _roi(ctx, axes, rank) if coordinates == "tf_crop_and_resize" else ()
     scales, sizes = _extent(ctx, x, axes, roi)
     mode = ctx.choice("mode", "nearest", "linear", "cubic")
+    nearest = ctx.choice("nearest_mode", *_NEAREST)
+    if coordinates == "tf_half_pixel_for_nn":
+        if mode != "nearest" or nearest != "floor":
+            raise ctx.error(
+                f"{coordinates} with mode {mode}, nearest_mode {nearest}; accepted: mode nearest, nearest_mode floor",
+                UnsupportedError,
+            )
+        # floor((y + 0.5) / scale) = floor(((y + 0.5) / scale - 0.5) + 0.5)
+        coordinates, nearest = "half_pixel", "round_prefer_ceil"
     if ctx.flag("antialias") and mode != "nearest" and any(s < 1 for s in scales):
         raise ctx.rejected("antialias", 1, "0 where an axis shrinks")
     return ctx.result(
@@ -66,7 +75,7 @@ def resize(ctx: Context) -> Value:
         scales=scales,
         mode=mode,
         coordinate_transformation_mode=coordinates,
-        nearest_mode=ctx.choice("nearest_mode", *_NEAREST),
+        nearest_mode=nearest,
         cubic_coeff_a=ctx.attr("cubic_coeff_a"),
         exclude_outside=ctx.flag("exclude_outside"),
         extrapolation_value=ctx.attr("extrapolation_value"),

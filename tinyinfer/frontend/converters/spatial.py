@@ -132,6 +132,7 @@ def average_pool(ctx: Context) -> Value:
 
 
 def _pool(ctx: Context, **attrs: bool) -> Value:
+    """ceil_mode goes with explicit pads: auto_pad fixes the number of outputs by itself."""
     x = ctx.input()
     window = _window(ctx, x, ctx.attr("kernel_shape"))
     return ctx.result(
@@ -141,7 +142,7 @@ def _pool(ctx: Context, **attrs: bool) -> Value:
         strides=window.strides,
         pads=_pads(ctx, x, window),
         dilations=window.dilations,
-        ceil_mode=ctx.flag("ceil_mode"),
+        ceil_mode=ctx.flag("ceil_mode") and ctx.attr("auto_pad") == "NOTSET",
         **attrs,
     )
 
