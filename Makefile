@@ -65,7 +65,7 @@ $(VENV310)/.installed: pyproject.toml
 	@if tools/find_python.sh 3.10 >/dev/null; then \
 		tools/make_venv.sh $(VENV310) 3.10 && \
 		echo "▸ $(VENV310): TinyInfer with wasmer" && \
-		$(VENV310)/bin/python $(PIP_INSTALL) --editable '.[wasmer,test-kernels]' && \
+		$(VENV310)/bin/python $(PIP_INSTALL) --editable '.[wasmer,test]' && \
 		touch $@; \
 	fi
 

@@ -2,7 +2,8 @@
 (module
   ;; f32_conv — y[n,oh,ow,m] = clamp(b[m] + Σ(kh,kw,c) x[n, oh·sh − pt + kh·dh, ow·sw − pl + kw·dw, c]·W + r, lo, hi)
   ;; Order     acc = b; taps (kh, kw, c) ascending, padding as +0: acc = madd(x, w, acc); then + r, one rounding
-  ;; Layout    x pixels px bytes apart, rows of iw pixels, images of ih rows; y and r pixels py bytes apart;
+  ;; Layout    x pixels px bytes apart, rows of iw pixels, images of ih rows; y and r images, rows and pixels yi, yr
+  ;;           and py bytes apart;
   ;;           W packed [⌈oc/8⌉][kh][kw][ic][8], zeros in the last panel · b padded to 8 · r = 0: none; r = y allowed
   ;; Requires  kw·ic·4 zero bytes at `zero`
   ;; Writes    output rows m0 ≤ n·oh + row < m1, channels 0:oc; reads up to 28 bytes past r
@@ -13,7 +14,8 @@
     (param $lo f32) (param $hi f32)
     (param $ih i32) (param $iw i32) (param $ic i32) (param $oh i32) (param $ow i32) (param $oc i32)
     (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
-    (param $pt i32) (param $pl i32) (param $px i32) (param $py i32) (param $m0 i32) (param $m1 i32)
+    (param $pt i32) (param $pl i32) (param $px i32) (param $py i32)
+    (param $yr i32) (param $yi i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $out i32)
     (local $ox i32) (local $j i32) (local $pw i32) (local $ky i32) (local $kx i32) (local $iy i32) (local $ix i32)
     (local $row i32) (local $kb i32) (local $dense i32) (local $left i32) (local $taps i32) (local $run i32)
@@ -30,16 +32,15 @@
       (loop $rows
         (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
         (local.set $image (i32.div_u (local.get $m) (local.get $oh)))
-        (local.set $top
-          (i32.sub
-            (i32.mul (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))) (local.get $sh))
-            (local.get $pt)))
+        (local.set $top (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))))
+        (local.set $out
+          (i32.add (i32.mul (local.get $image) (local.get $yi)) (i32.mul (local.get $top) (local.get $yr))))
+        (local.set $top (i32.sub (i32.mul (local.get $top) (local.get $sh)) (local.get $pt)))
         (local.set $image
           (i32.add (local.get $x)
             (i32.mul (local.get $image) (i32.mul (i32.mul (local.get $ih) (local.get $iw)) (local.get $px)))))
         (local.set $ox (i32.const 0))
         (loop $tiles
-          (local.set $out (i32.mul (i32.add (i32.mul (local.get $m) (local.get $ow)) (local.get $ox)) (local.get $py)))
           (local.set $left (i32.sub (i32.mul (local.get $ox) (local.get $sw)) (local.get $pl)))
           (local.set $taps
             (select (local.get $kw) (i32.const 1)
@@ -103,6 +104,7 @@
               (i32.sub (local.get $oc) (local.get $j)) (i32.sub (local.get $ow) (local.get $ox)))
             (br_if $panels
               (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $oc))))
+          (local.set $out (i32.add (local.get $out) (i32.shl (local.get $py) (i32.const 2))))
           (br_if $tiles
             (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 4))) (local.get $ow))))
         (local.set $m (i32.add (local.get $m) (i32.const 1)))

@@ -1,6 +1,7 @@
 ;; conv_depthwise — y[n,oh,ow,c] = clamp(b[c] + Σ(kh,kw) x[n, oh·sh − pt + kh·dh, ow·sw − pl + kw·dw, c]·W[kh,kw,c] + r, lo, hi)
 ;; Order     acc = b; taps (kh, kw) ascending, padding as +0: acc = madd(x, w, acc); then + r, one rounding
-;; Layout    x, y, r dense NHWC · W packed [⌈c/4⌉][kh][kw][4] · b padded to 4 · r = 0: none; r = y allowed
+;; Layout    x dense NHWC; y and r images, rows and pixels yi, yr and py bytes apart; r = 0: none; r = y allowed
+;;           W packed [⌈c/4⌉][kh][kw][4] · b padded to 4
 ;; Requires  c·4 zero bytes (and slack) at `zero`
 ;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 60 bytes past x, b, W and 12 past r
 ;;
@@ -97,11 +98,12 @@
   ;; Four neighbouring output pixels, all channels, of a kernel three wide that lies inside the input.
   ;; x: the first pixel of the first window; dx: bytes between kernel rows.
   (func $dw_tile! (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32)
-                  (param $lo v128) (param $hi v128) (param $kh i32) (param $dx i32) (param $px i32) (param $stride i32)
+                  (param $lo v128) (param $hi v128) (param $kh i32) (param $dx i32) (param $px i32) (param $py i32)
+                  (param $stride i32)
     (local $j i32) (local $ky i32) (local $p i32) (local $pw i32) (local $rest i32) (local $pr i32) (local $dr i32)
     (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
     (local $w0 v128) (local $w1 v128) (local $w2 v128) (local $v v128)
-    (local.set $dr (select (local.get $px) (i32.const 0) (local.get $r)))
+    (local.set $dr (select (local.get $py) (i32.const 0) (local.get $r)))
     (local.set $pw (local.get $w))
     (local.set $j (i32.const 0))
     (loop $channels
@@ -160,13 +162,13 @@
       (local.set $pr (select (i32.add (local.get $r) (local.get $j)) (i32.const 0) (local.get $r)))
       (local.set $rest (i32.shr_u (i32.sub (local.get $px) (local.get $j)) (i32.const 2)))
       (call $dw_store! (local.get $p) (local.get $pr) (local.get $a0) (local.get $lo) (local.get $hi) (local.get $rest))
-      (local.set $p (i32.add (local.get $p) (local.get $px)))
+      (local.set $p (i32.add (local.get $p) (local.get $py)))
       (local.set $pr (i32.add (local.get $pr) (local.get $dr)))
       (call $dw_store! (local.get $p) (local.get $pr) (local.get $a1) (local.get $lo) (local.get $hi) (local.get $rest))
-      (local.set $p (i32.add (local.get $p) (local.get $px)))
+      (local.set $p (i32.add (local.get $p) (local.get $py)))
       (local.set $pr (i32.add (local.get $pr) (local.get $dr)))
       (call $dw_store! (local.get $p) (local.get $pr) (local.get $a2) (local.get $lo) (local.get $hi) (local.get $rest))
-      (local.set $p (i32.add (local.get $p) (local.get $px)))
+      (local.set $p (i32.add (local.get $p) (local.get $py)))
       (local.set $pr (i32.add (local.get $pr) (local.get $dr)))
       (call $dw_store! (local.get $p) (local.get $pr) (local.get $a3) (local.get $lo) (local.get $hi) (local.get $rest))
       (br_if $channels
@@ -177,9 +179,11 @@
     (param $lo f32) (param $hi f32)
     (param $ih i32) (param $iw i32) (param $c i32) (param $oh i32) (param $ow i32)
     (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
-    (param $pt i32) (param $pl i32) (param $m0 i32) (param $m1 i32)
+    (param $pt i32) (param $pl i32)
+    (param $py i32) (param $yr i32) (param $yi i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
     (local $out i32) (local $ox i32) (local $px i32) (local $wide i32) (local $inside i32) (local $pr i32)
+    (local $row i32)
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
     (local.set $px (i32.shl (local.get $c) (i32.const 2)))
@@ -193,10 +197,10 @@
       (loop $rows
         (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
         (local.set $image (i32.div_u (local.get $m) (local.get $oh)))
-        (local.set $top
-          (i32.sub
-            (i32.mul (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))) (local.get $sh))
-            (local.get $pt)))
+        (local.set $top (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))))
+        (local.set $row
+          (i32.add (i32.mul (local.get $image) (local.get $yi)) (i32.mul (local.get $top) (local.get $yr))))
+        (local.set $top (i32.sub (i32.mul (local.get $top) (local.get $sh)) (local.get $pt)))
         (local.set $image
           (i32.add (local.get $x)
             (i32.mul (local.get $image) (i32.mul (i32.mul (local.get $ih) (local.get $iw)) (local.get $px)))))
@@ -211,7 +215,7 @@
         (local.set $ox (i32.const 0))
         (loop $pixels
           (local.set $left (i32.sub (i32.mul (local.get $ox) (local.get $sw)) (local.get $pl)))
-          (local.set $out (i32.mul (i32.add (i32.mul (local.get $m) (local.get $ow)) (local.get $ox)) (local.get $px)))
+          (local.set $out (i32.add (local.get $row) (i32.mul (local.get $ox) (local.get $py))))
           (local.set $pr (select (i32.add (local.get $r) (local.get $out)) (i32.const 0) (local.get $r)))
           (local.set $out (i32.add (local.get $y) (local.get $out)))
           (if
@@ -227,7 +231,8 @@
                 (i32.add (local.get $image)
                   (i32.mul (i32.add (i32.mul (local.get $top) (local.get $iw)) (local.get $left)) (local.get $px)))
                 (local.get $w) (local.get $b) (local.get $pr) (local.get $vlo) (local.get $vhi) (local.get $kh)
-                (i32.mul (i32.mul (local.get $dh) (local.get $iw)) (local.get $px)) (local.get $px) (local.get $sw))
+                (i32.mul (i32.mul (local.get $dh) (local.get $iw)) (local.get $px)) (local.get $px) (local.get $py)
+                (local.get $sw))
               (local.set $ox (i32.add (local.get $ox) (i32.const 4))))
             (else
               (call $dw_pixel! (local.get $out) (local.get $image) (local.get $w) (local.get $b) (local.get $pr)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.cases import normalization, pooling, reduction, resize
+from tests.cases import conv, linear, normalization, pooling, reduction, resize
 from tests.differential import Case
 from tinyinfer import registry
 from tinyinfer.ref import interpreter
-from tinyinfer.types import Array
+from tinyinfer.types import Array, Clamp
 
 OPSET = 21
 UNIT = 2.0**-24
@@ -260,3 +260,71 @@ def test_layer_normalization(case, seed):
     case = ordinary(case, seed)
     x = case.inputs[0]
     assert_normalized(case, x.reshape(*x.shape[: case.attrs["axis"]], -1), case.attrs["epsilon"])
+
+
+# ── convolutions and products ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def naive_conv_transpose(
+    x: Array, w: Array, bias: Array | None, *, strides, pads, dilations, output_padding, group, **_: Any
+) -> Array:
+    """ConvTranspose in float64 as its definition: every input element adds its multiple of the kernel to the output."""
+    spatial = x.ndim - 2
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, w.shape[2:])]
+    full = [s * (n - 1) + r + e for s, n, r, e in zip(strides, x.shape[2:], reach, output_padding)]
+    y = np.zeros((x.shape[0], w.shape[1] * group, *full))
+    depth, filters = x.shape[1] // group, w.shape[1]
+    for c in range(x.shape[1]):
+        out = slice(c // depth * filters, (c // depth + 1) * filters)
+        for place in np.ndindex(*x.shape[2:]):
+            for tap in np.ndindex(*w.shape[2:]):
+                at = tuple(p * s + t * d for p, s, t, d in zip(place, strides, tap, dilations))
+                y[(slice(None), out, *at)] += x[(slice(None), c, *place)][:, None] * w[(c, slice(None), *tap)]
+    inner = (slice(pads[i], full[i] - pads[spatial + i]) for i in range(spatial))
+    y = y[(slice(None), slice(None), *inner)]
+    return y if bias is None else y + bias.reshape(-1, *(1,) * spatial)
+
+
+@given(conv.conv_transpose("general") | conv.conv_transpose("depthwise"), st.integers(0, 99))
+def test_conv_transpose(case, seed):
+    """γ of the number of terms times |b| + Σ|x·w|."""
+    case = ordinary(case, seed)
+    x, w, bias = (None if a is None else a.astype(np.float64) for a in case.inputs)
+    attrs = {**case.attrs, "clamp": Clamp()}
+    terms = w[0].size * x.shape[1]
+    magnitude = naive_conv_transpose(np.abs(x), np.abs(w), None if bias is None else np.abs(bias), **attrs)
+    assert_within(
+        evaluate(Case(case.op, case.inputs, attrs)),
+        naive_conv_transpose(x, w, bias, **attrs),
+        (terms + 2) * UNIT * magnitude,
+    )
+
+
+@given(conv.conv("general") | conv.conv("depthwise"), st.integers(0, 99))
+def test_conv(case, seed):
+    """γ of the number of terms times |b| + Σ|x·w| + |r|."""
+    case = ordinary(case, seed)
+    (x, w, bias, residual), attrs = case.inputs, {**case.attrs, "clamp": Clamp()}
+    plain = {name: value for name, value in attrs.items() if name != "clamp"}
+
+    def exact(*operands: Array | None) -> Array:
+        y = oracle("Conv", [a for a in operands[:3] if a is not None], **plain)
+        return y if operands[3] is None else y + operands[3]
+
+    magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
+    bound = (w[0].size + 3) * UNIT * magnitude
+    assert_within(evaluate(Case(case.op, case.inputs, attrs)), exact(x, w, bias, residual), bound)
+
+
+@given(linear.matmul(True), st.integers(0, 99))
+def test_matmul(case, seed):
+    """γ of the number of terms times |bias| + Σ|a·b| + |r|."""
+    case = ordinary(case, seed)
+
+    def exact(a: Array, b: Array, bias: Array | None, residual: Array | None) -> Array:
+        y = np.matmul(a.astype(np.float64), b.astype(np.float64))
+        return y + (0 if bias is None else bias) + (0 if residual is None else residual)
+
+    magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
+    bound = (case.inputs[0].shape[-1] + 3) * UNIT * magnitude
+    assert_within(evaluate(Case(case.op, case.inputs, {"clamp": Clamp()})), exact(*case.inputs), bound)

@@ -73,7 +73,7 @@ def test_wheel_has_web_runtime_and_idb(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
-    unwanted = re.compile(r"node_modules|package(-lock)?\.json|tsconfig|biome|__pycache__|^tests/|^tools/")
+    unwanted = re.compile(r"node_modules|ambient|package(-lock)?\.json|tsconfig|biome|__pycache__|^tests/|^tools/")
     assert [name for name in wheel.namelist() if unwanted.search(name)] == []
     assert len(wheel.namelist()) == len(set(wheel.namelist()))
 

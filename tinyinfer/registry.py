@@ -27,6 +27,7 @@ from tinyinfer.ref import softmax as ref_softmax
 from tinyinfer.types import Array, TensorType
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import conv as lower_conv
+from tinyinfer.wasm_backend.lower import conv_transpose as lower_conv_transpose
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import linear as lower_linear
@@ -53,6 +54,7 @@ class Operator:
 _TABLE = [
     # convolution and products
     Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.nhwc),
+    Operator("ConvTranspose", conv.conv_transpose, ref_conv.conv_transpose, lower_conv_transpose.conv_transpose, layout.nhwc),
     Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul),
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),

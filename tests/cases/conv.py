@@ -10,6 +10,17 @@ from tests.strategies import near, tensors
 from tinyinfer.types import Clamp
 
 CLAMPS = st.sampled_from([Clamp(), Clamp(0.0), Clamp(0.0, 6.0), Clamp(-1.0, 1.0)])
+CONSTANTS = st.sampled_from([frozenset({1, 2}), frozenset({1, 2}), frozenset()])
+
+
+@st.composite
+def channels(draw: st.DrawFn, kind: str) -> tuple[int, int, int]:
+    """Groups, and input channels and filters of each; one of both and several groups is depthwise."""
+    if kind == "depthwise":
+        return draw(near(4, 8, least=2, most=19)), 1, 1
+    group, depth, filters = draw(st.sampled_from([1, 1, 2, 3])), draw(near(4, most=9)), draw(near(8, most=19))
+    assume(not (depth == filters == 1))
+    return group, depth, filters
 
 
 @st.composite
@@ -21,25 +32,41 @@ def conv(draw: st.DrawFn, kind: str) -> Case:
     pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
     size = tuple(draw(near(4, most=9)) for _ in range(spatial))
     batch = draw(st.integers(1, 2))
-    if kind == "depthwise":
-        group = draw(near(4, 8, least=2, most=19))
-        depth = multiplier = 1
-    else:
-        group = draw(st.sampled_from([1, 1, 2, 3]))
-        depth, multiplier = draw(near(4, most=9)), draw(near(8, most=19))
-        # One channel and one filter for each group is depthwise, and a unit kernel is a matrix product.
-        assume(not (depth == multiplier == 1))
-        assume(group > 1 or max(kernel + strides) > 1 or any(pads))
+    group, depth, each = draw(channels(kind))
+    # A unit kernel is a matrix product.
+    assume(group > 1 or max(kernel + strides) > 1 or any(pads))
     extents = [d * (k - 1) + 1 for d, k in zip(dilations, kernel)]
     assume(all(size[i] + pads[i] + pads[spatial + i] >= extents[i] for i in range(spatial)))
     out = [(size[i] + pads[i] + pads[spatial + i] - extents[i]) // strides[i] + 1 for i in range(spatial)]
-    filters = group * multiplier
     x = draw(tensors((batch, group * depth, *size)))
-    w = draw(tensors((filters, depth, *kernel)))
-    bias = draw(st.none() | tensors((filters,)))
-    residual = draw(st.none() | tensors((batch, filters, *out)))
+    w = draw(tensors((group * each, depth, *kernel)))
+    bias = draw(st.none() | tensors((group * each,)))
+    residual = draw(st.none() | tensors((batch, group * each, *out)))
     attrs = {"strides": strides, "pads": pads, "dilations": dilations, "group": group, "clamp": draw(CLAMPS)}
-    return Case("Conv", (x, w, bias, residual), attrs, frozenset({1, 2}))
+    return Case("Conv", (x, w, bias, residual), attrs, draw(CONSTANTS))
 
 
-CASES = {"f32_conv": conv("general"), "f32_dwconv": conv("depthwise")}
+@st.composite
+def conv_transpose(draw: st.DrawFn, kind: str) -> Case:
+    spatial = draw(st.sampled_from([1, 2, 2]))
+    kernel = tuple(draw(st.integers(1, 5)) for _ in range(spatial))
+    strides = tuple(draw(st.integers(1, 4)) for _ in range(spatial))
+    dilations = tuple(draw(st.integers(1, 3)) for _ in range(spatial))
+    pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
+    extra = tuple(draw(st.integers(0, 3)) for _ in range(spatial))
+    size = tuple(draw(near(4, most=6)) for _ in range(spatial))
+    for i in range(spatial):
+        full = strides[i] * (size[i] - 1) + dilations[i] * (kernel[i] - 1) + 1 + extra[i]
+        assume(full - pads[i] - pads[spatial + i] > 0)
+    group, depth, each = draw(channels(kind))
+    x = draw(tensors((draw(st.integers(1, 2)), group * depth, *size)))
+    w = draw(tensors((group * depth, each, *kernel)))
+    bias = draw(st.none() | tensors((group * each,)))
+    attrs = {"strides": strides, "pads": pads, "dilations": dilations, "output_padding": extra, "group": group}
+    return Case("ConvTranspose", (x, w, bias), {**attrs, "clamp": draw(CLAMPS)}, draw(CONSTANTS))
+
+
+CASES = {
+    "f32_conv": st.one_of(conv("general"), conv_transpose("general")),
+    "f32_dwconv": st.one_of(conv("depthwise"), conv_transpose("depthwise")),
+}

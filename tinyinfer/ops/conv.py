@@ -44,3 +44,51 @@ def conv(
     if residual is not None:
         check.require(residual == y, f"residual is {residual}; expected {y}")
     return y
+
+
+def conv_transpose(
+    x: TensorType,
+    w: TensorType,
+    bias: TensorType | None = None,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    group: int = 1,
+    clamp: Clamp = Clamp(),
+) -> TensorType:
+    """Y = clamp(ConvTranspose(X, W) + B), W [C, M/group, kernel…].
+
+    ONNX ConvTranspose; `auto_pad` and `output_shape` became `pads` (all begins, all ends) and `output_padding`.
+    """
+    spatial = x.rank - 2
+    check.require(spatial in (1, 2), f"X is {x}: only 1-D and 2-D ConvTranspose, rank 3 or 4, is supported")
+    check.require(w.rank == x.rank, f"W is {w}; expected rank {x.rank} as X {x}")
+    for operand, what in ((x, "X"), (w, "W")):
+        check.dtype(operand, check.FLOAT, what)
+    windows = (("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2))
+    for name, values, count in (*windows, ("output_padding", output_padding, 1)):
+        check.require(len(values) == count * spatial, f"{name}={values}: expected {count * spatial} values")
+    check.require(min(strides) > 0 and min(dilations) > 0, f"strides={strides}, dilations={dilations}: must be ≥ 1")
+    check.require(
+        min(pads) >= 0 and min(output_padding) >= 0, f"pads={pads}, output_padding={output_padding}: must be ≥ 0"
+    )
+    channels, filters = x.shape[1], w.shape[1] * group
+    check.require(
+        group >= 1 and channels % group == 0 and w.shape[0] == channels,
+        f"X has {channels} channels, W is {w}, group={group}: needs W [C, M/group, …] and C % group = 0",
+    )
+    if bias is not None:
+        check.require(bias.shape == (filters,), f"B is {bias}; expected one value for each of {filters} filters")
+    out = tuple(
+        strides[i] * (x.shape[2 + i] - 1)
+        + output_padding[i]
+        + dilations[i] * (w.shape[2 + i] - 1)
+        + 1
+        - pads[i]
+        - pads[spatial + i]
+        for i in range(spatial)
+    )
+    check.require(min(out) > 0, f"X {x} with the kernel {w.shape[2:]} gives nothing inside the pads {pads}")
+    return TensorType(x.dtype, (x.shape[0], filters, *out))

@@ -1,4 +1,7 @@
-"""Convolutions (ONNX Conv). Order: bias, then taps (kh, kw, cin) ascending, one accumulator per output."""
+"""Convolutions (ONNX Conv, ConvTranspose).
+
+Order: bias, then taps (kh, kw, cin) ascending, one accumulator per output.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,70 @@ def conv(
     if residual is not None:
         y = y + residual
     return arith.clamp(y, clamp)
+
+
+def conv_transpose(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    group: int = 1,
+    clamp: Clamp = Clamp(),
+) -> Array:
+    """Output (oy, ox) has the taps (kh, kw) where oy + top − kh·dilation and ox + left − kw·dilation are multiples
+    of the strides; it skips the others. What a tap reads outside X takes part as +0.
+    """
+    if x.ndim == 3:
+        y = conv_transpose(
+            x[:, :, None],
+            w[:, :, None],
+            bias,
+            strides=(1, *strides),
+            pads=(0, pads[0], 0, pads[1]),
+            dilations=(1, *dilations),
+            output_padding=(0, *output_padding),
+            group=group,
+            clamp=clamp,
+        )
+        return y[:, :, 0]
+    n, channels, *size = x.shape
+    depth, filters, *kernel = channels // group, *w.shape[1:]
+    out = [
+        strides[i] * (size[i] - 1) + dilations[i] * (kernel[i] - 1) + 1 + output_padding[i] - pads[i] - pads[2 + i]
+        for i in range(2)
+    ]
+    start = np.zeros((group, filters), np.float32) if bias is None else bias.reshape(group, filters)
+    acc = np.broadcast_to(start[..., None, None], (n, group, filters, *out)).astype(np.float32)
+    maps, weights = x.reshape(n, group, depth, *size), w.reshape(group, depth, filters, *kernel)
+    for i, j in np.ndindex(*kernel):
+        rows, from_rows, rows_inside = _sources(i, 0, size, out, strides, pads, dilations)
+        columns, from_columns, columns_inside = _sources(j, 1, size, out, strides, pads, dilations)
+        here = (..., rows[:, None], columns)
+        inside = rows_inside[:, None] & columns_inside
+        for c in range(depth):
+            tap = np.where(inside, maps[:, :, c][..., from_rows[:, None], from_columns], np.float32(0))
+            acc[here] = arith.madd(tap[:, :, None], weights[:, c, :, i, j, None, None], acc[here])
+    return arith.clamp(acc.reshape(n, group * filters, *out), clamp)
+
+
+def _sources(
+    tap: int,
+    axis: int,
+    size: list[int],
+    out: list[int],
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> tuple[Array, Array, Array]:
+    """The outputs along `axis` that have the tap, the (clipped) inputs it reads, and whether these exist."""
+    reach = np.arange(out[axis]) + pads[axis] - tap * dilations[axis]
+    chosen = np.flatnonzero(reach % strides[axis] == 0)
+    source = reach[chosen] // strides[axis]
+    return chosen, source.clip(0, size[axis] - 1), (source >= 0) & (source < size[axis])
 
 
 def _taps(x: Array, w: Array, strides: tuple[int, ...], dilations: tuple[int, ...]) -> list[Array]:

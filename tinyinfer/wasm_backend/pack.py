@@ -30,13 +30,8 @@ def bias(b: Array | None, n: int, multiple: int) -> Array:
     return pad_last(np.zeros(n, np.float32) if b is None else b, multiple)
 
 
-def conv_panels(w: Array) -> Array:
-    """[M, C, KH, KW] to panels of [KH·KW·C, M]: the order in which a convolution accumulates."""
-    return panels(w.transpose(2, 3, 1, 0).reshape(-1, w.shape[0]))
-
-
 def depthwise(w: Array) -> Array:
-    """[C, 1, KH, KW] to [⌈C/4⌉, KH·KW, 4], and three more blocks of slack: kernels read sixteen channels at once."""
-    taps = pad_last(w.reshape(w.shape[0], -1).T, VECTOR)
-    blocks = taps.reshape(len(taps), -1, VECTOR).transpose(1, 0, 2)
+    """[taps, C] to [⌈C/4⌉, taps, 4], and three more blocks of slack: kernels read sixteen channels at once."""
+    padded = pad_last(w, VECTOR)
+    blocks = padded.reshape(len(w), -1, VECTOR).transpose(1, 0, 2)
     return np.pad(blocks, ((0, 3), (0, 0), (0, 0)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tinyinfer.errors import UnsupportedError
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower import window
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer
+from tinyinfer.wasm_backend.lower.filters import Filters
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer
 from tinyinfer.wasm_backend.strides import channels_last
 
 
@@ -16,75 +16,75 @@ def conv(node: Node, to: Lowering) -> None:
     x, w, bias, residual = (*node.inputs, None, None)[:4]
     assert x is not None
     assert w is not None
-    weights = _plane(constant(node, w, "W"))
-    offsets = None if bias is None else constant(node, bias, "B")
+    weights = Filters.of(to, w).transpose(2, 3, 1, 0)
     group: int = node.attrs.get("group", 1)
-    unit = all(v == 1 for v in (*node.attrs["strides"], *weights.shape[2:])) and not any(node.attrs["pads"])
+    unit = all(v == 1 for v in (*node.attrs["strides"], *w.shape[2:])) and not any(node.attrs["pads"])
     source = to.input(x, channels_last(x.type.rank))
     added = to.input(residual, channels_last(residual.type.rank)) if residual is not None else 0
     target = to.output(node.output, inplace=residual)
     if group == 1 and unit:
-        _pointwise(node, to, target, source, added, weights, offsets)
+        _pointwise(node, to, target, source, added, weights, bias)
     elif group == x.shape[1] == node.output.shape[1]:
-        _depthwise(node, to, target, source, added, weights, offsets)
+        _depthwise(node, to, target, source, added, weights, bias)
     else:
-        _general(node, to, target, source, added, weights, offsets, group)
+        _general(node, to, target, source, added, weights, bias, group)
 
 
-def constant(node: Node, value: Value, name: str) -> Array:
-    """The data of an operand that must be known when compiling."""
-    if value.data is None:
-        raise UnsupportedError(f"node {node.name} ({node.op}): {name} must be a constant, {value.name} is not")
-    return value.data
+def bounds(node: Node) -> dict[str, Argument]:
+    """The clamp as the kernels name it."""
+    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    return {"lo": clamp.lo, "hi": clamp.hi}
 
 
-def _plane(w: Array) -> Array:
-    return w[:, :, None] if w.ndim == 3 else w
+def start(to: Lowering, bias: Value | None, filters: int, label: str) -> Pointer:
+    """What the accumulators start with: `bias` or zeros, readable up to sixteen values at once."""
+    if bias is not None and bias.data is None:
+        return to.input(bias)
+    values: Array | None = None if bias is None else bias.data
+    return to.const(pack.bias(values, filters, 4 * pack.VECTOR), f"{label}.B")
+
+
+def _dense(node: Node) -> dict[str, int]:
+    """Byte strides of the output's pixels, rows and images where they follow on."""
+    oh, ow = window.pair(node.output.shape[2:], 1)
+    pixel = node.output.shape[1] * 4
+    return {"py": pixel, "yr": ow * pixel, "yi": oh * ow * pixel}
 
 
 def _pointwise(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Array, b: Array | None
+    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
 ) -> None:
-    filters, channels = w.shape[:2]
-    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    channels, filters = w.shape[2:]
     to.step(
         "f32_gemm",
-        c=y, a=x, r=r, lo=clamp.lo, hi=clamp.hi, k=channels, n=filters, lda=channels * 4, ldc=filters * 4,
-        w=to.const(pack.conv_panels(w), f"{node.name}.W"),
-        b=to.const(pack.bias(b, filters, pack.PANEL), f"{node.name}.B"),
-        m0=0, m1=node.output.type.size // filters,
+        c=y, a=x, r=r, w=w.panels(to, f"{node.name}.W"), b=start(to, b, filters, node.name), **bounds(node),
+        k=channels, n=filters, lda=channels * 4, ldc=filters * 4, m0=0, m1=node.output.type.size // filters,
     )  # fmt: skip
 
 
 def _depthwise(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Array, b: Array | None
+    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
 ) -> None:
-    channels = w.shape[0]
-    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    channels = w.shape[-1]
     to.step(
         "f32_dwconv",
-        y=y, x=x, r=r, lo=clamp.lo, hi=clamp.hi, c=channels, zero=to.zeros(channels * 4),
-        w=to.const(pack.depthwise(w), f"{node.name}.W"),
-        b=to.const(pack.bias(b, channels, 4 * pack.VECTOR), f"{node.name}.B"),
-        **window.geometry(node, w.shape[2:]),
+        y=y, x=x, r=r, w=w.depthwise(to, f"{node.name}.W"), b=start(to, b, channels, node.name), **bounds(node),
+        c=channels, zero=to.zeros(channels * 4), **window.geometry(node, w.shape[:2]), **_dense(node),
     )  # fmt: skip
 
 
 def _general(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Array, b: Array | None, group: int
+    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None, group: int
 ) -> None:
     """One call for each group: a group is a slice of the channels of every pixel."""
-    depth, filters = w.shape[1], w.shape[0] // group
-    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    depth, filters = w.shape[2], w.shape[3] // group
+    base = start(to, b, w.shape[3], node.name)
     for g in range(group):
-        mine = slice(g * filters, (g + 1) * filters)
-        first = g * filters * 4
+        first = g * filters
         to.step(
             "f32_conv",
-            y=y + first, x=x + g * depth * 4, r=r + first if isinstance(r, Pointer) else 0,
-            lo=clamp.lo, hi=clamp.hi, ic=depth, oc=filters, zero=to.zeros(depth * w.shape[3] * 4),
-            px=depth * group * 4, py=filters * group * 4,
-            w=to.const(pack.conv_panels(w[mine]), f"{node.name}.W"),
-            b=to.const(pack.bias(None if b is None else b[mine], filters, pack.PANEL), f"{node.name}.B"),
-            **window.geometry(node, w.shape[2:]),
+            y=y + first * 4, x=x + g * depth * 4, r=r + first * 4 if isinstance(r, Pointer) else 0,
+            w=w.cut(3, first, filters).panels(to, f"{node.name}.W"), b=base + first * 4, **bounds(node),
+            ic=depth, oc=filters, zero=to.zeros(depth * w.shape[1] * 4), px=depth * group * 4,
+            **window.geometry(node, w.shape[:2]), **_dense(node),
         )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Rewrites keep the meaning: every rule on its own example, and whole pipelines on random graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from tests.differential import assert_same_bits, run_hostile
+from tests.graphs import feeds, graphs
+from tests.strategies import seeds
+from tinyinfer import compiler, passes, registry, rewrite
+from tinyinfer.errors import GraphError
+from tinyinfer.graph import Graph, GraphBuilder, Value
+from tinyinfer.passes.common import merge_equal
+from tinyinfer.passes.examples import conv, matmul, weights
+from tinyinfer.passes.examples import given as placeholder
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array, Clamp
+
+ALL_RULES = [rule for rules in passes.RULES.values() for rule in rules]
+EXACT_RULES = [rule for rule in ALL_RULES if rule.exact]
+
+
+def reference(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
+    return interpreter.run(graph, inputs, registry.reference_of)
+
+
+def build(example: rewrite.Example) -> Graph:
+    b = registry.builder("example")
+    b.output("y", example(b))
+    return b.build()
+
+
+def operators(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.title)
+def test_rule_keeps_its_example(rule: rewrite.Rule) -> None:
+    before = build(rule.example)
+    after = rewrite.apply_rules(before, [rule], registry.SEMANTICS)
+    after.verify()
+    assert [str(n) for n in after.nodes] != [str(n) for n in before.nodes], "the rule does not match its example"
+    for seed in range(3):
+        inputs = feeds(before, seed, special=0.2 if rule.exact else 0.0)
+        expected, actual = reference(before, inputs)["y"], reference(after, inputs)["y"]
+        if rule.exact:
+            assert_same_bits(actual, expected, rule.title)
+        else:
+            assert np.abs(actual - expected).max() <= rule.tolerance * np.abs(expected).max()
+
+
+@given(graphs(), seeds())
+def test_exact_rules_keep_every_bit_of_random_graphs(graph: Graph, seed: int) -> None:
+    inputs = feeds(graph, seed, special=0.1)
+    merged = merge_equal(rewrite.prune(graph), registry.SEMANTICS)
+    after = rewrite.apply_rules(merged, EXACT_RULES, registry.SEMANTICS)
+    after.verify()
+    expected, actual = reference(graph, inputs), reference(after, inputs)
+    for name in expected:
+        assert_same_bits(actual[name], expected[name], f"output {name}\n{graph}\n{after}")
+
+
+@given(graphs(), seeds())
+def test_pipeline_keeps_random_graphs_within_rounding(graph: Graph, seed: int) -> None:
+    inputs = feeds(graph, seed)
+    expected, actual = reference(graph, inputs), reference(passes.run(graph), inputs)
+    for name in expected:
+        # Every folded scale changes a rounding; cancellation makes the largest value the right yardstick.
+        scale = max(1.0, *(float(np.abs(a).max()) for a in _intermediate(graph, inputs)))
+        assert np.abs(actual[name] - expected[name]).max() <= 2e-5 * scale
+
+
+def _intermediate(graph: Graph, inputs: dict[str, Array]) -> list[Array]:
+    outputs = [a for _, arrays in interpreter.trace(graph, inputs, registry.reference_of) for a in arrays]
+    return [a for a in outputs if a.size] or [np.zeros(1)]
+
+
+@given(graphs(), seeds())
+def test_plan_equals_reference_on_random_graphs(engine: str, graph: Graph, seed: int) -> None:
+    inputs = feeds(graph, seed, special=0.1)
+    for stage in (graph, passes.run(graph)):
+        expected = reference(stage, inputs)
+        actual = run_hostile(compiler.lower(stage), inputs, engine, 0xFF, seed)
+        for name in expected:
+            assert_same_bits(actual[name], expected[name], f"output {name} under {engine}\n{stage}")
+
+
+def test_convolution_takes_up_normalization_residual_and_clamp() -> None:
+    def example(b: GraphBuilder) -> Value:
+        x = placeholder(b, 1, 5, 6, 6)
+        variance = b.constant(np.ones(5, np.float32), "variance")
+        y = b.add1("BatchNormalization", conv(b, x), *(weights(b, 5, seed=i) for i in range(3)), variance, epsilon=1e-5)
+        return b.add1("Clip", b.add1("Add", x, y), clamp=Clamp(0.0))
+
+    graph = passes.run(build(example))
+    (node,) = graph.nodes
+    assert node.op == "Conv"
+    assert node.attrs["clamp"] == Clamp(0.0)
+    assert node.inputs[3] is graph.inputs["x"]
+
+
+def test_a_value_read_elsewhere_is_not_fused_away() -> None:
+    def example(b: GraphBuilder) -> Value:
+        y = conv(b, placeholder(b, 1, 5, 6, 6))
+        b.output("raw", y)
+        return b.add1("Clip", y, clamp=Clamp(0.0))
+
+    assert operators(passes.run(build(example))) == ["Conv", "Clip"]
+
+
+def test_equal_expressions_are_computed_once_even_with_equal_but_distinct_constants() -> None:
+    def example(b: GraphBuilder) -> Value:
+        x = placeholder(b, 4, 6)
+        return b.add1("Sub", matmul(b, x), matmul(b, x))
+
+    assert operators(merge_equal(build(example), registry.SEMANTICS)) == ["MatMul", "Sub"]
+
+
+def test_rules_that_undo_each_other_are_reported() -> None:
+    @rewrite.rule("Reshape → Reshape", rewrite.P("Reshape", ("x",), "node"), lambda b: placeholder(b, 1))
+    def again(m: rewrite.Match, to: rewrite.Target) -> Value | None:
+        return to.replace(m.node("node"))
+
+    graph = build(lambda b: b.add1("Reshape", placeholder(b, 6), shape=(2, 3)))
+    with pytest.raises(GraphError, match="does not end"):
+        rewrite.apply_rules(graph, [again], registry.SEMANTICS)
+
+
+def test_prune_drops_what_no_output_reads() -> None:
+    def example(b: GraphBuilder) -> Value:
+        x = placeholder(b, 4, 6)
+        matmul(b, x)
+        return b.add1("Clip", x, clamp=Clamp(0.0))
+
+    assert operators(rewrite.prune(build(example))) == ["Clip"]
