@@ -328,3 +328,18 @@ def test_matmul(case, seed):
     magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
     bound = (case.inputs[0].shape[-1] + 3) * UNIT * magnitude
     assert_within(evaluate(Case(case.op, case.inputs, {"clamp": Clamp()})), exact(*case.inputs), bound)
+
+
+@given(normalization.lrn(), st.integers(0, 99))
+def test_lrn(case, seed):
+    """With bias and alpha positive: a rounding for each term of the sum, times |beta|, a few for power and quotient."""
+    case = ordinary(case, seed)
+    attrs = {**case.attrs, "bias": abs(case.attrs["bias"]) + 1.0}
+    x = case.inputs[0].astype(np.float64)
+    total = np.zeros_like(x)
+    for c in range(x.shape[1]):
+        first, last = c - (attrs["size"] - 1) // 2, c + -(-(attrs["size"] - 1) // 2)
+        total[:, c] = (x[:, max(first, 0) : last + 1] ** 2).sum(axis=1)
+    expected = x / (attrs["bias"] + attrs["alpha"] / attrs["size"] * total) ** attrs["beta"]
+    bound = ((attrs["size"] + 6) * abs(attrs["beta"]) + 4) * UNIT * np.abs(expected)
+    assert_within(evaluate(Case(case.op, case.inputs, attrs)), expected, bound)

@@ -16,7 +16,7 @@ from tinyinfer.ref import interpreter
 from tinyinfer.types import DType, TensorType
 
 KERNELS = [
-    "f32_add", "f32_argmax", "f32_batchnorm", "f32_clip", "f32_gemm", "f32_instancenorm", "f32_layernorm",
+    "f32_add", "f32_argmax", "f32_batchnorm", "f32_clip", "f32_gemm", "f32_instancenorm", "f32_layernorm", "f32_lrn",
     "f32_reduce_max", "f32_reduce_sum", "f32_resize", "x32_copy",
 ]  # fmt: skip
 

@@ -63,6 +63,7 @@ _TABLE = [
     Operator("BatchNormalization", normalization.batch_normalization, ref_normalization.batch_normalization, lower_normalization.batch_normalization, layout.follow),
     Operator("InstanceNormalization", normalization.instance_normalization, ref_normalization.instance_normalization, lower_normalization.instance_normalization, layout.follow),
     Operator("LayerNormalization", normalization.layer_normalization, ref_normalization.layer_normalization, lower_normalization.layer_normalization),
+    Operator("LRN", normalization.lrn, ref_normalization.lrn, lower_normalization.lrn, layout.nhwc),
     # resampling
     Operator("Resize", resize.resize, ref_resize.resize, lower_resize.resize, layout.follow),
     # element-wise

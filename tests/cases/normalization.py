@@ -44,8 +44,20 @@ def layer_normalization(draw: st.DrawFn) -> Case:
     return Case("LayerNormalization", (draw(tensors(shape)), scale, bias), attrs, constants)
 
 
+@st.composite
+def lrn(draw: st.DrawFn) -> Case:
+    attrs = {
+        "size": draw(st.integers(1, 7) | st.just(40)),
+        "alpha": draw(st.sampled_from([1e-4, 0.5, 3.0])),
+        "beta": draw(st.sampled_from([0.75, 0.5, 1.0, -0.3])),
+        "bias": draw(st.sampled_from([1.0, 2.0, 0.0, -1.0])),
+    }
+    return Case("LRN", (draw(tensors(draw(maps(0)))),), attrs)
+
+
 CASES = {
     "f32_batchnorm": batch_normalization(),
     "f32_instancenorm": instance_normalization(),
     "f32_layernorm": layer_normalization(),
+    "f32_lrn": lrn(),
 }

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from tinyinfer.ref import arith
+from tinyinfer.ref.power import power
 from tinyinfer.types import Array
 
 
@@ -36,6 +37,19 @@ def layer_normalization(x: Array, scale: Array, bias: Array | None = None, *, ax
     inverse = np.float32(1) / np.sqrt(var + np.float32(epsilon))
     shift = np.zeros(rows.shape[-1], np.float32) if bias is None else bias.reshape(-1)
     return arith.madd(centred * inverse[..., None], scale.reshape(-1), shift).reshape(x.shape)
+
+
+def lrn(x: Array, *, size: int, alpha: float, beta: float, bias: float) -> Array:
+    """s = +0, then s = madd(x, x, s) over the window's channels in ascending order, from ⌊(size − 1)/2⌋ before to
+    ⌈(size − 1)/2⌉ after, as far as they exist; y = x / power(madd(alpha / size, s, bias), beta).
+    """
+    channels = x.shape[1]
+    total = np.zeros_like(x)
+    for c in range(channels):
+        for i in range(max(0, c - (size - 1) // 2), min(channels, c + size // 2 + 1)):
+            total[:, c] = arith.madd(x[:, i], x[:, i], total[:, c])
+    scaled = arith.madd(np.float32(alpha) / np.float32(size), total, np.float32(bias))
+    return np.asarray(x / power(scaled, np.float32(beta)))
 
 
 def _centred(rows: Array) -> tuple[Array, Array]:

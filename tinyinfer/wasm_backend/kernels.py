@@ -38,6 +38,7 @@ _TABLE = [
     *_rows("batch_normalization.wat", ["f32_batchnorm"], "rows"),
     *_rows("instance_normalization.wat", ["f32_instancenorm"], "statistics (n·c)"),
     *_rows("layer_normalization.wat", ["f32_layernorm"], "rows"),
+    *_rows("lrn.wat", ["f32_lrn"], "pixels"),
     *_rows("resize.wat", ["f32_resize"], "rows (outer·out)"),
     *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
     *_rows("transpose.wat", ["x32_transpose"], "rows of Y (batch·cols)"),

@@ -75,6 +75,24 @@ def layer_normalization(node: Node, to: Lowering) -> None:
         )  # fmt: skip
 
 
+def lrn(node: Node, to: Lowering) -> None:
+    """The scaled sum of squares, its power, and x divided by it, all in the place of the output."""
+    (x,) = node.operands
+    size, attrs = x.type.size, node.attrs
+    source, y = to.input(x, channels_last(x.type.rank)), to.output(node.output)
+    if size == 0:
+        return
+    to.step(
+        "f32_lrn",
+        y=y, x=source, a=np.float32(attrs["alpha"]) / np.float32(attrs["size"]), bias=attrs["bias"],
+        channels=x.shape[1], before=(attrs["size"] - 1) // 2, after=attrs["size"] // 2, m0=0, m1=size // x.shape[1],
+    )  # fmt: skip
+    flat = {"n1": 1, "n2": 1, "n3": size, "a0": 0, "a1": 0, "a2": 0, "a3": 4, "b0": 0, "b1": 0, "b2": 0}
+    beta = to.const(np.array([attrs["beta"]], np.float32), "beta")
+    to.step("f32_pow", y=y, a=y, b=beta, **flat, b3=0, m0=0, m1=size)
+    to.step("f32_div", y=y, a=source, b=y, **flat, b3=4, m0=0, m1=size)
+
+
 def _map_layout(to: Lowering, node: Node) -> Layout:
     """How the feature maps are stored, if that is a usual way; else row-major."""
     stored, rank = to.layout(node.output), node.output.type.rank
