@@ -6,8 +6,8 @@ are never alive together may overlap. Loads may run up to `SLACK` bytes past a b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 ALIGNMENT = 64
 SLACK = 64
@@ -34,63 +34,99 @@ class Buffer:
     def touch(self, step: int) -> None:
         self.last = max(self.last, step)
 
-    def overlaps(self, other: Buffer) -> bool:
-        return self.first <= other.last and other.first <= self.last
-
 
 @dataclass
 class _Group:
-    """Buffers that share one place because each took over its donor."""
+    """Buffers that share one place, one after the other, because each took over its donor."""
 
-    buffers: list[Buffer] = field(default_factory=list)
+    buffers: list[Buffer]
 
     @property
     def nbytes(self) -> int:
-        return max(b.nbytes for b in self.buffers)
+        return align(max(b.nbytes for b in self.buffers))
+
+    @property
+    def first(self) -> int:
+        return self.buffers[0].first
+
+    @property
+    def last(self) -> int:
+        return self.buffers[-1].last
 
     def overlaps(self, other: _Group) -> bool:
-        return any(a.overlaps(b) for a in self.buffers for b in other.buffers)
+        return self.first <= other.last and other.first <= self.last
+
+
+# No single order of placement is best for every network: the smallest arena of these wins.
+ORDERS: list[Callable[[_Group], tuple[int, int]]] = [
+    lambda g: (-g.nbytes, g.first),
+    lambda g: (-g.nbytes * (g.last - g.first + 1), g.first),
+    lambda g: (g.first, -g.nbytes),
+    lambda g: (g.first - g.last, -g.nbytes),
+]
 
 
 def place(buffers: Iterable[Buffer]) -> int:
-    """Set `offset` (relative to the arena) of every buffer, largest first, and return the arena's size in bytes."""
-    groups = _share(list(buffers))
-    placed: list[tuple[int, _Group]] = []
-    for group in sorted(groups, key=lambda g: (-g.nbytes, g.buffers[0].first, g.buffers[0].label)):
-        taken = sorted((o, o + align(g.nbytes)) for o, g in placed if g.overlaps(group))
-        offset = 0
-        for begin, end in taken:
-            if offset + align(group.nbytes) <= begin:
-                break
-            offset = max(offset, end)
-        placed.append((offset, group))
+    """Set `offset` (relative to the arena) of every buffer and return the arena's size in bytes."""
+    groups = _share(buffers)
+    bound = _bound(groups)
+    best: list[int] = []
+    smallest = -1
+    for order in ORDERS:
+        ranked = sorted(range(len(groups)), key=lambda i: (order(groups[i]), groups[i].buffers[0].label))
+        offsets, size = _first_fit(groups, ranked)
+        if smallest < 0 or size < smallest:
+            best, smallest = offsets, size
+        if smallest == bound:
+            break
+    for group, offset in zip(groups, best, strict=True):
         for buffer in group.buffers:
             buffer.offset = offset
-    return max((o + align(g.nbytes) for o, g in placed), default=0)
+    return max(smallest, 0)
 
 
 def live_bound(buffers: Iterable[Buffer]) -> int:
-    """The largest sum of bytes alive at one step, in-place takeovers counted once: no placement can need less."""
-    groups = _share(list(buffers))
-    steps = {b.first for g in groups for b in g.buffers}
-    return max(
-        (
-            sum(max((align(b.nbytes) for b in g.buffers if b.first <= s <= b.last), default=0) for g in groups)
-            for s in steps
-        ),
-        default=0,
-    )
+    """The largest sum of bytes alive at one step, takeovers counted once: no placement can need less."""
+    return _bound(_share(buffers))
 
 
-def _share(buffers: list[Buffer]) -> list[_Group]:
+def _bound(groups: list[_Group]) -> int:
+    steps = {g.first for g in groups}
+    return max((sum(g.nbytes for g in groups if g.first <= step <= g.last) for step in steps), default=0)
+
+
+def _first_fit(groups: list[_Group], order: list[int]) -> tuple[list[int], int]:
+    """Each group, in order, at the lowest offset where it overlaps nothing that is alive with it."""
+    offsets = [-1] * len(groups)
+    placed: list[int] = []
+    for i in order:
+        group = groups[i]
+        taken = sorted((offsets[j], offsets[j] + groups[j].nbytes) for j in placed if groups[j].overlaps(group))
+        offset = 0
+        for begin, end in taken:
+            if offset + group.nbytes <= begin:
+                break
+            offset = max(offset, end)
+        offsets[i] = offset
+        placed.append(i)
+    return offsets, max((o + g.nbytes for o, g in zip(offsets, groups, strict=True)), default=0)
+
+
+def _share(buffers: Iterable[Buffer]) -> list[_Group]:
     home: dict[Buffer, _Group] = {}
     groups: list[_Group] = []
     for buffer in sorted(buffers, key=lambda b: b.first):
         donor = buffer.donor
-        if donor is not None and donor.last == buffer.first and donor.nbytes >= buffer.nbytes and donor in home:
+        # A donor that is not the last of its group was taken over already.
+        if (
+            donor is not None
+            and donor.last == buffer.first
+            and donor.nbytes >= buffer.nbytes
+            and home[donor].buffers[-1] is donor
+        ):
             group = home[donor]
         else:
-            groups.append(group := _Group())
+            groups.append(group := _Group([]))
         group.buffers.append(buffer)
         home[buffer] = group
     return groups
