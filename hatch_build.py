@@ -80,6 +80,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
 def assemble_kernels(root: Path, out: Path) -> None:
     """Assemble all kernels of the source tree `root` into `out`, in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    paths = [str(root), *sys.path]  # an isolated build finds its dependencies by its own path
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     command = [sys.executable, "-m", "tinyinfer.wasm_backend", "--out", str(out)]
     subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)
