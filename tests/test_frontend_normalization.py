@@ -67,6 +67,13 @@ def test_the_mean_of_layer_normalization_is_not_supported() -> None:
         frontend.load(proto)
 
 
+@pytest.mark.parametrize("attrs", [{}, {"alpha": 0.01, "beta": 0.5, "bias": 2.0}])
+def test_lrn(attrs: dict) -> None:
+    x = RNG.standard_normal((5, 5, 2, 3)).astype(np.float32)  # ONNX's evaluator takes as many channels as images
+    proto, feeds = single("LRN", [x], size=3, **attrs)
+    assert_close(imported(proto, feeds), oracle(proto, feeds), 1e-5)
+
+
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("axis", [None, 0, 1, 2, 3, -1, -2])
 def test_softmax(op: str, axis: int | None) -> None:

@@ -318,3 +318,40 @@ def test_tampered_bytes_give_a_model_or_an_error_of_ours(data: st.DataObject) ->
         frontend.load(bytes(blob))
     except TinyInferError as error:
         assert str(error)  # noqa: PT017
+
+
+INTEGERS = st.sampled_from([0, 1, -1, 2, 3, -2, 7, 100, 2**31 - 1, -(2**31), 2**40, 2**63 - 1, -(2**63)])
+TYPES = st.sampled_from([TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64, TensorProto.BOOL, TensorProto.DOUBLE])
+
+
+@given(st.data())
+def test_a_rewired_model_is_a_model_or_an_error_of_ours(data: st.DataObject) -> None:
+    """Well-formed protobuf, ill-formed graph: other operands, attributes, elements, shapes and types."""
+    proto = sample()
+    graph = proto.graph
+    names = ["", "x", *(t.name for t in graph.initializer), *(o for node in graph.node for o in node.output)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        kind = data.draw(st.sampled_from(["operand", "attribute", "elements", "dims", "type", "input"]))
+        node = data.draw(st.sampled_from(list(graph.node)))
+        tensor = data.draw(st.sampled_from(list(graph.initializer)))
+        if kind == "operand":
+            node.input[data.draw(st.integers(0, len(node.input) - 1))] = data.draw(st.sampled_from(names))
+        elif kind == "attribute" and node.attribute:
+            attribute = data.draw(st.sampled_from(list(node.attribute)))
+            attribute.i, attribute.f = data.draw(INTEGERS), data.draw(st.floats(width=32))
+            attribute.ints[:] = data.draw(st.lists(INTEGERS, max_size=5))
+        elif kind == "elements" and tensor.data_type == TensorProto.INT64:
+            count = int(np.prod(tensor.dims))
+            elements = data.draw(st.lists(INTEGERS, min_size=count, max_size=count))
+            tensor.raw_data = np.array(elements, np.int64).tobytes()
+        elif kind == "dims":
+            tensor.dims[:] = data.draw(st.lists(INTEGERS, max_size=4))
+        elif kind == "type":
+            tensor.data_type = data.draw(TYPES)
+        else:
+            graph.input[0].type.tensor_type.elem_type = data.draw(TYPES)
+            graph.input[0].type.tensor_type.shape.dim[data.draw(st.integers(0, 3))].dim_value = data.draw(INTEGERS)
+    try:
+        frontend.load(proto)
+    except TinyInferError as error:
+        assert str(error)  # noqa: PT017

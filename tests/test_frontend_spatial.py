@@ -46,6 +46,47 @@ def test_same_padding_counts_the_dilated_kernel() -> None:
         assert_close(imported(proto, feeds), oracle(explicit, feeds), 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("x", "w", "attrs"),
+    [
+        ((1, 3, 4, 5), (3, 2, 3, 3), {}),
+        ((1, 3, 4, 5), (3, 2, 3, 3), {"strides": [2, 3], "pads": [1, 0, 2, 1], "output_padding": [1, 2]}),
+        ((1, 4, 4, 5), (4, 3, 2, 3), {"group": 2, "dilations": [2, 1]}),
+        ((1, 2, 5), (2, 3, 4), {"strides": [2], "pads": [1, 1]}),
+    ],
+)
+def test_conv_transpose(x: tuple[int, ...], w: tuple[int, ...], attrs: dict) -> None:
+    group = attrs.get("group", 1)
+    for operands in ([normal(*x), normal(*w)], [normal(*x), normal(*w), normal(w[1] * group)]):
+        proto, feeds = single("ConvTranspose", operands, range(1, len(operands)), **attrs)
+        parts = [np.split(o, group, axis=1 if i == 0 else 0) for i, o in enumerate(operands)]
+        models = [single("ConvTranspose", part, **{**attrs, "group": 1}) for part in zip(*parts)]
+        expected = np.concatenate([oracle(*part)["y"] for part in models], axis=1)  # its own grouping is broken
+        assert_close(imported(proto, feeds), {"y": expected}, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "explicit"),
+    [
+        # x 5, kernel 4, stride 2: the full result has (5-1)·2 + 4 = 12 elements.
+        ({"auto_pad": "SAME_UPPER"}, {"pads": [1, 1]}),
+        ({"auto_pad": "SAME_LOWER", "output_padding": [1]}, {"pads": [2, 1], "output_padding": [1]}),
+        ({"auto_pad": "SAME_UPPER", "output_padding": [1]}, {"pads": [1, 2], "output_padding": [1]}),
+        ({"auto_pad": "VALID"}, {}),
+        ({"output_shape": [9]}, {"pads": [2, 1]}),
+        ({"output_shape": [9], "auto_pad": "SAME_UPPER"}, {"pads": [1, 2]}),
+        ({"output_shape": [1, 3, 9]}, {"pads": [2, 1]}),
+        ({"output_shape": [13]}, {"output_padding": [1]}),
+    ],
+)
+def test_the_output_shape_of_conv_transpose_determines_the_pads(attrs: dict, explicit: dict) -> None:
+    """ONNX ConvTranspose-11: an odd element of padding goes to the end for SAME_UPPER, else to the begin."""
+    operands = [normal(1, 2, 5), normal(2, 3, 4)]
+    proto, feeds = single("ConvTranspose", operands, [1], strides=[2], **attrs)
+    resolved, _ = single("ConvTranspose", operands, [1], strides=[2], **explicit)
+    assert_close(imported(proto, feeds), oracle(resolved, feeds), 1e-5)
+
+
 POOLING = [
     ((1, 3, 8, 9), {"kernel_shape": [2, 3]}),
     ((1, 3, 8, 9), {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 1]}),
