@@ -30,7 +30,7 @@ wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
 	@$(PYTHON) -m tinyinfer.wasm_backend $(ARGS)
 
 site: $(VENV)/.demo web/node_modules/.installed ## make the static site of the digits demo in dist/site
-	@$(VENV)/bin/tinyinfer bundle examples/digits/digits.onnx -o dist/site
+	@$(VENV)/bin/tinyinfer bundle examples/digits/digits.onnx -o dist/site --demo
 
 check-wheel: $(VENV)/.dev web/node_modules/.installed ## build the wheel and use it in a fresh environment
 	@$(PYTHON) tools/check_wheel.py

@@ -4,8 +4,9 @@
     assembled kernels_wat/*.wat       → tinyinfer/wasm_backend/_build/*
     web/**                            → tinyinfer/_web/**
     web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.*
+    examples/digits (model, samples)  → tinyinfer/_examples/digits
 
-An editable install needs none of it: in a checkout the package reads `kernels_wat/` and `web/` in place.
+An editable install needs none of it: in a checkout the package reads these folders in place.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
         for path in sorted((root / "web").iterdir()):
             if path.name not in WEB_TOOLING and path.suffix != ".wasm":
                 include[str(path)] = f"tinyinfer/_web/{path.name}"
+        for name in ("digits.onnx", "samples"):
+            include[str(root / "examples" / "digits" / name)] = f"tinyinfer/_examples/digits/{name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the assembled kernels, which the finished wheel holds now."""

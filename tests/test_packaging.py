@@ -72,6 +72,14 @@ def test_wheel_has_web_runtime_and_idb(wheel: zipfile.ZipFile) -> None:
     assert b"openDB" in wheel.read("tinyinfer/_web/vendor/idb.js")
 
 
+def test_wheel_has_the_digits_example(wheel: zipfile.ZipFile) -> None:
+    digits = ROOT / "examples" / "digits"
+    paths = [digits / "digits.onnx", *sorted((digits / "samples").iterdir())]
+    assert len(paths) > 1
+    for path in paths:
+        assert wheel.read(f"tinyinfer/_examples/{path.relative_to(ROOT / 'examples').as_posix()}") == path.read_bytes()
+
+
 def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
     unwanted = re.compile(r"node_modules|ambient|package(-lock)?\.json|tsconfig|biome|__pycache__|^tests/|^tools/")
     assert [name for name in wheel.namelist() if unwanted.search(name)] == []
