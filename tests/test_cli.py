@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 import tinyinfer
+from tests.commands import cells, complete, run
 from tests.onnx_models import model as onnx_model
 from tests.small_models import LABELS, adder, classifier, save, with_metadata
-from tinyinfer.cli import app
 from tinyinfer.wasm_backend import tinf
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def run(*arguments: str | Path, code: int = 0) -> Result:
-    """Run a command in this process and check its exit code."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
-
-
-def cells(text: str, first: str) -> list[str]:
-    """The cells of the table row that begins with `first`."""
-    row = next(line for line in text.splitlines() if line.strip().startswith(first))
-    return re.split(r" {2,}", row.strip())
 
 
 @pytest.fixture
@@ -58,50 +37,44 @@ def picture(tmp_path: Path) -> Path:
 class TestProcess:
     """The command as a process of its own."""
 
-    @staticmethod
-    def start(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tinyinfer", *map(str, arguments)]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        return subprocess.run(command, capture_output=True, text=True, env=env, encoding="utf-8", timeout=120)
-
     def test_compile_then_run(self, blots: Path, tmp_path: Path) -> None:
         target = tmp_path / "out.tinf"
-        compiled = self.start("compile", blots, "-o", target)
+        compiled = complete("compile", blots, "-o", target)
         assert (compiled.returncode, compiled.stderr) == (0, "")
-        ran = self.start("run", target, "--random", "3")
+        ran = complete("run", target, "--random", "3")
         assert (ran.returncode, ran.stderr) == (0, "")
         assert any(label in ran.stdout for label in LABELS)
 
     def test_piped_output_is_plain(self, blots: Path) -> None:
-        done = self.start("inspect", blots)
+        done = complete("inspect", blots)
         assert "\x1b" not in done.stdout
         assert "Conv" in done.stdout
 
     def test_error_is_one_paragraph_and_no_traceback(self, tmp_path: Path) -> None:
-        done = self.start("verify", tmp_path / "missing.onnx")
+        done = complete("verify", tmp_path / "missing.onnx")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"Error: {tmp_path / 'missing.onnx'}: no such file\n"
 
     def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:
         for done in (
-            self.start("--debug", "verify", tmp_path / "missing.onnx"),
-            self.start("verify", tmp_path / "missing.onnx", TINYINFER_DEBUG="1"),
+            complete("--debug", "verify", tmp_path / "missing.onnx"),
+            complete("verify", tmp_path / "missing.onnx", TINYINFER_DEBUG="1"),
         ):
             assert done.returncode == 1
             assert "Traceback" in done.stderr
             assert "ModelError" in done.stderr
 
     def test_usage_error(self, blots: Path) -> None:
-        assert self.start("verify").returncode == 2
-        assert self.start("compile", blots, "--shape", "image").returncode == 2
-        assert self.start("nonsense").returncode == 2
+        assert complete("verify").returncode == 2
+        assert complete("compile", blots, "--shape", "image").returncode == 2
+        assert complete("nonsense").returncode == 2
 
     def test_output_that_cannot_show_bars(self, blots: Path) -> None:
-        done = self.start("run", blots, "--random", "0", PYTHONIOENCODING="ascii")
+        done = complete("run", blots, "--random", "0", PYTHONIOENCODING="ascii")
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["compile", "run", "verify", "inspect"])
+@pytest.mark.parametrize("command", ["compile", "run", "verify", "inspect", "bench", "bundle", "serve", "demo"])
 def test_help_has_examples(command: str) -> None:
     text = run(command, "--help").stdout
     assert "Examples:" in text

@@ -10,9 +10,13 @@ import typer
 from typer.core import TyperGroup
 
 from tinyinfer.cli import console
+from tinyinfer.cli.bench import bench
+from tinyinfer.cli.bundle import bundle
 from tinyinfer.cli.compile import compile_
+from tinyinfer.cli.demo import demo
 from tinyinfer.cli.inspect import inspect
 from tinyinfer.cli.run import run
+from tinyinfer.cli.serve import serve
 from tinyinfer.cli.verify import verify
 from tinyinfer.errors import TinyInferError
 
@@ -58,6 +62,10 @@ app.command("compile")(compile_)
 app.command("run")(run)
 app.command("verify")(verify)
 app.command("inspect")(inspect)
+app.command("bench")(bench)
+app.command("bundle")(bundle)
+app.command("serve")(serve)
+app.command("demo")(demo)
 
 
 def main() -> None:

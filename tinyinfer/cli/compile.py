@@ -12,6 +12,7 @@ from tinyinfer.cli import console
 from tinyinfer.cli.inspect import show_fusions
 from tinyinfer.cli.models import check_target, compile_onnx
 from tinyinfer.cli.options import NoOptimize, OnnxModel, Shapes
+from tinyinfer.compiler import CompiledModel
 from tinyinfer.wasm_backend.plan import Plan
 
 Output = Annotated[
@@ -36,6 +37,11 @@ def compile_(model: OnnxModel, output: Output = None, shape: Shapes = [], no_opt
     compiled = compile_onnx(model, shape, optimize=not no_optimize)
     nbytes = compiled.save(target)
     console.say(f"{target}: {console.size(nbytes)}, {console.size(len(gzip.compress(compiled.to_bytes())))} gzipped")
+    show_compiled(compiled)
+
+
+def show_compiled(compiled: CompiledModel) -> None:
+    """Print the plans in figures, and what fused."""
     console.show_table(
         "Plans",
         ["inputs", ">nodes", ">steps", ">weights", ">arena",

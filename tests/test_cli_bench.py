@@ -1,0 +1,55 @@
+"""`tinyinfer bench`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tinyinfer
+from tests.commands import cells, run
+from tests.small_models import classifier, save
+from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
+
+
+@pytest.fixture
+def blots(tmp_path: Path) -> Path:
+    return save(classifier(), tmp_path / "blots.onnx")
+
+
+def test_every_step_of_every_run_is_timed(blots: Path, engine: str) -> None:
+    plan = tinyinfer.compile(blots).plan
+    report = benchmark(plan, engine, runs=4)
+    assert len(report.runs) == 4
+    assert [(s.index, s.kernel) for s in report.steps] == list(enumerate(s.kernel for s in plan.steps))
+    assert all(time > 0 for time in (*report.runs, *(s.ms for s in report.steps), report.call_ms))
+
+
+def test_times_are_grouped_the_slowest_first() -> None:
+    steps = tuple(StepTime(i, kernel, op, "n", ms) for i, (kernel, op, ms) in enumerate(
+        [("f32_gemm", "MatMul", 1.0), ("f32_conv", "Conv", 4.0), ("f32_gemm", "Conv", 2.0)]
+    ))  # fmt: skip
+    report = BenchmarkReport("wasmtime", (7.0, 9.0, 8.0), steps, 0.001)
+    assert list(report.by(lambda s: s.op).items()) == [("Conv", (2, 6.0)), ("MatMul", (1, 1.0))]
+    assert list(report.by(lambda s: s.kernel).items()) == [("f32_conv", (1, 4.0)), ("f32_gemm", (2, 3.0))]
+    assert (report.median_ms, report.min_ms, report.max_ms, report.steps_ms) == (8.0, 7.0, 9.0, 7.0)
+
+
+@pytest.mark.parametrize(("by", "row"), [("operator", "Conv"), ("kernel", "f32_conv"), ("step", "0 f32_conv · Conv")])
+def test_tables(blots: Path, by: str, row: str) -> None:
+    out = run("bench", blots, "--runs", "2", "--by", by).stdout
+    assert "blots on wasmtime: median " in out
+    assert cells(out, row)[1] == ("2" if by == "operator" else "1")
+    assert "%" in out
+
+
+def test_json(blots: Path) -> None:
+    document = json.loads(run("bench", blots, "--runs", "3", "--json").stdout)
+    assert (document["model"], document["engine"], len(document["runs_ms"])) == ("blots", "wasmtime", 3)
+    assert [s["kernel"] for s in document["steps"]] == [s.kernel for s in tinyinfer.compile(blots).plan.steps]
+
+
+def test_compiled_model(blots: Path, tmp_path: Path) -> None:
+    run("compile", blots, "-o", tmp_path / "x.tinf")
+    assert "f32_conv" in run("bench", tmp_path / "x.tinf", "--runs", "1", "--by", "kernel").stdout

@@ -1,0 +1,95 @@
+"""`tinyinfer bench`: how long a model takes, and where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
+from tinyinfer.cli import console
+from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
+from tinyinfer.cli.options import EngineName, Model, NoOptimize, Shapes
+
+
+class Grouping(str, Enum):
+    """What a row of the table stands for."""
+
+    OPERATOR = "operator"
+    KERNEL = "kernel"
+    STEP = "step"
+
+
+Runs = Annotated[int, typer.Option(metavar="N", min=1, help="How many runs; times are medians.")]
+By = Annotated[Grouping, typer.Option(help="What a row of the table stands for.")]
+Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON instead.")]
+
+
+def bench(
+    model: Model,
+    engine: Annotated[EngineName, typer.Option(help="What runs the model.")] = EngineName.WASMTIME,
+    runs: Runs = 30,
+    by: By = Grouping.OPERATOR,
+    shape: Shapes = [],
+    no_optimize: NoOptimize = False,
+    as_json: Json = False,
+) -> None:
+    """Time a model on random inputs: whole runs, and every step of the plan.
+
+    Examples:
+
+      tinyinfer bench model.onnx
+      tinyinfer bench model.tinf --engine wasmer --runs 100
+      tinyinfer bench model.onnx --by step
+      tinyinfer bench model.onnx --json > times.json
+    """
+    file = read_compiled(model) if is_compiled(model) else compile_onnx(model, shape, not no_optimize).file
+    with console.progress("run") as advance:
+        report = benchmark(file.plans[0], engine.value, runs, progress=advance)
+    if as_json:
+        console.out.print_json(json.dumps(as_document(file.name, report)))
+    else:
+        show_times(file.name, report, by)
+
+
+def as_document(model: str, report: BenchmarkReport) -> dict[str, Any]:
+    """The report as JSON values: milliseconds."""
+    return {
+        "model": model,
+        "engine": report.engine,
+        "median_ms": report.median_ms,
+        "min_ms": report.min_ms,
+        "max_ms": report.max_ms,
+        "call_ms": report.call_ms,
+        "runs_ms": list(report.runs),
+        "steps": [asdict(step) for step in report.steps],
+    }
+
+
+def show_times(model: str, report: BenchmarkReport, by: Grouping) -> None:
+    """Print the median of the runs and a table of where the time goes."""
+    console.say(
+        f"{model} on {report.engine}: median {report.median_ms:.3f} ms of {len(report.runs)} runs "
+        f"({report.min_ms:.3f} to {report.max_ms:.3f})",
+        "bold",
+    )
+    if not report.steps:
+        return
+    rows: list[list[console.Cell]] = [
+        [name, count, f"{ms:.3f}", f"{ms / report.steps_ms:.1%}", console.bar(ms / report.steps_ms)]
+        for name, (count, ms) in report.by(lambda step: _key(step, by)).items()
+    ]
+    console.show_table("Where the time goes", [by.value, ">steps", ">ms", ">share", ""], rows)
+    console.say(
+        f"{len(report.steps)} steps, {report.steps_ms:.3f} ms; of each, about {report.call_ms * 1000:.1f} µs are the "
+        "call from Python"
+    )
+
+
+def _key(step: StepTime, by: Grouping) -> str:
+    if by is Grouping.OPERATOR:
+        return step.op
+    return step.kernel if by is Grouping.KERNEL else f"{step.index} {step.kernel} · {step.op} {step.node}"
