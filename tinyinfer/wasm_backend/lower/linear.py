@@ -59,9 +59,19 @@ def row(to: Lowering, bias: Value | None, n: int, name: str) -> Pointer:
 
 
 def pack_rows(to: Lowering, matrix: Strided, target: Pointer) -> None:
-    """Pack a matrix [K, N] with any strides into panels at `target`."""
+    """Pack a matrix [K, N] with any strides into panels at `target`; where columns are dense, panels are transposes."""
     (k, n), (ks, ns) = matrix.shape, matrix.strides
-    to.step("f32_pack", w=target, b=matrix.pointer, k=k, n=n, ks=ks * 4, ns=ns * 4, m0=0, m1=panel_count(n))
+    if ks != 1 or ns == 1:
+        to.step("f32_pack", w=target, b=matrix.pointer, k=k, n=n, ks=ks * 4, ns=ns * 4, m0=0, m1=panel_count(n))
+        return
+    full, size = n // pack.PANEL, k * pack.PANEL
+    for first, panels, columns in ((0, full, pack.PANEL), (full, 1, n % pack.PANEL)):
+        if panels * columns:
+            to.step(
+                "x32_transpose",
+                y=target + first * size * 4, x=matrix.pointer + first * pack.PANEL * ns * 4, rows=columns, cols=k,
+                by=size * 4, ldy=pack.PANEL * 4, bx=pack.PANEL * ns * 4, ldx=ns * 4, m0=0, m1=panels * k,
+            )  # fmt: skip
 
 
 def panel_count(n: int) -> int:
