@@ -248,10 +248,14 @@ class Lowering:
     # ── what the compiler uses ───────────────────────────────────────────────────────────────────────────────────
 
     def lower(self, lower_of: Callable[[str], LowerFunction]) -> None:
-        """Lower every node and copy graph outputs into row-major order."""
+        """Lower every node that has anything to compute, and copy graph outputs into row-major order."""
         for index, node in enumerate(self._graph.nodes):
             self._node = index
-            lower_of(node.op)(node, self)
+            if any(value.type.size for value in node.outputs):
+                lower_of(node.op)(node, self)
+            else:
+                for value in node.outputs:
+                    self.output(value)
         self._outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
         for pointer in self._outputs.values():
             if isinstance(pointer.home, Buffer):

@@ -34,9 +34,6 @@ def binary(suffix: str) -> LowerFunction:
     def lower(node: Node, to: Lowering) -> None:
         a, b = node.operands
         y, layout = node.output, to.layout(node.output)
-        if y.type.size == 0:
-            to.output(y)
-            return
         pa, sa = broadcast(to, a, y.shape, layout)
         pb, sb = broadcast(to, b, y.shape, layout)
         dense = strides_of(y.shape, layout)

@@ -34,7 +34,6 @@ def softmax(suffix: str) -> LowerFunction:
         source = to.input(x, layout)
         y = to.output(node.output, inplace=x)
         to.view(node.output, y, layout)
-        if x.type.size:
-            to.step(f"f32_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner)
+        to.step(f"f32_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner)
 
     return lower

@@ -20,8 +20,7 @@ def batch_normalization(node: Node, to: Lowering) -> None:
     source = to.input(x, layout)
     y = to.output(node.output, inplace=x)
     to.view(node.output, y, layout)
-    if x.type.size:
-        _apply(to, y, source, to.input(mean), factor, to.input(bias), x.shape, layout, x.shape[0])
+    _apply(to, y, source, to.input(mean), factor, to.input(bias), x.shape, layout, x.shape[0])
 
 
 def _factor(node: Node, to: Lowering, scale: Value, var: Value) -> Pointer:
@@ -44,9 +43,6 @@ def instance_normalization(node: Node, to: Lowering) -> None:
     batch, channels = x.shape[:2]
     layout = _map_layout(to, node)
     source = to.input(x, layout)
-    if x.type.size == 0:
-        to.output(node.output)
-        return
     inner = 1 if equivalent(x.shape, layout, plain(x.type.rank)) else channels
     mean, factor = (to.scratch(batch * channels * 4, f"{node.name}.{what}") for what in ("mean", "factor"))
     to.step(
@@ -68,11 +64,10 @@ def layer_normalization(node: Node, to: Lowering) -> None:
     source = to.input(x)
     bias = to.input(node.operands[2]) if len(node.operands) > 2 else to.zeros(n * 4)
     y = to.output(node.output, inplace=x)
-    if x.type.size:
-        to.step(
-            "f32_layernorm",
-            y=y, x=source, scale=to.input(scale), b=bias, eps=node.attrs["epsilon"], n=n, m0=0, m1=x.type.size // n,
-        )  # fmt: skip
+    to.step(
+        "f32_layernorm",
+        y=y, x=source, scale=to.input(scale), b=bias, eps=node.attrs["epsilon"], n=n, m0=0, m1=x.type.size // n,
+    )  # fmt: skip
 
 
 def lrn(node: Node, to: Lowering) -> None:
@@ -80,8 +75,6 @@ def lrn(node: Node, to: Lowering) -> None:
     (x,) = node.operands
     size, attrs = x.type.size, node.attrs
     source, y = to.input(x, channels_last(x.type.rank)), to.output(node.output)
-    if size == 0:
-        return
     to.step(
         "f32_lrn",
         y=y, x=source, a=np.float32(attrs["alpha"]) / np.float32(attrs["size"]), bias=attrs["bias"],

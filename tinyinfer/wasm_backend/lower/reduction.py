@@ -69,6 +69,5 @@ def _reduce(node: Node, to: Lowering, suffix: str, axes: tuple[int, ...], **opti
     kept = tuple(a for a in layout if a not in axes)
     order = (*kept, *axes) if node.attrs.get("keepdims", True) else tuple(sorted(kept).index(a) for a in kept)
     to.view(node.output, y, order)
-    if outer * inner > 0:
-        to.step(f"{x.dtype.prefix}_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner, **options)
+    to.step(f"{x.dtype.prefix}_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner, **options)
     return y
