@@ -52,5 +52,14 @@ def test_an_in_place_result_takes_the_bytes_of_a_dying_operand_once() -> None:
     assert z.offset != x.offset
 
 
+def test_a_buffer_made_in_the_same_step_gives_nothing() -> None:
+    x = Buffer("x", 1, 0, 1)
+    y = Buffer("y", 1, 1, 1, donor=x)
+    z = Buffer("z", 1, 1, 1, donor=y)
+    assert memory.place([x, y, z]) == 2 * ALIGNMENT
+    assert y.offset == x.offset
+    assert z.offset != y.offset
+
+
 def test_nothing_needs_nothing() -> None:
     assert memory.place([]) == memory.live_bound([]) == 0

@@ -28,7 +28,7 @@ class Buffer:
     first: int
     last: int
     donor: Buffer | None = None
-    """A buffer whose bytes this one takes over if the donor's last use is this one's first step."""
+    """A buffer of an earlier step whose bytes this one takes over if the donor's last use is this one's first step."""
     offset: int = -1
 
     def touch(self, step: int) -> None:
@@ -117,10 +117,10 @@ def _share(buffers: Iterable[Buffer]) -> list[_Group]:
     groups: list[_Group] = []
     for buffer in sorted(buffers, key=lambda b: b.first):
         donor = buffer.donor
-        # A donor that is not the last of its group was taken over already.
+        # A donor that is not the last of its group was taken over already; one of the same step is being written.
         if (
             donor is not None
-            and donor.last == buffer.first
+            and donor.first < buffer.first == donor.last
             and donor.nbytes >= buffer.nbytes
             and home[donor].buffers[-1] is donor
         ):
