@@ -134,6 +134,11 @@ class TestCompile:
         error = run("compile", tmp_path / "none.onnx", "-o", tmp_path / "no" / "x.tinf", code=1).stderr
         assert f"there is no folder {tmp_path / 'no'}" in error
 
+    def test_folder_as_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for command in ("compile", "verify", "inspect", "bench"):
+            assert ". is a directory; expected an ONNX file" in run(command, ".", code=1).stderr
+
     def test_failure_leaves_nothing_behind(self, tmp_path: Path) -> None:
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(b"not a model")
@@ -306,6 +311,12 @@ class TestVerify:
         result = run("verify", sums, "--all-engines")
         assert "without wasmer: too new a Python" in result.stderr
         assert "bit-identical on wasmtime" in result.stdout
+
+    def test_unknown_input_in_a_file_is_named(self, sums: Path, tmp_path: Path) -> None:
+        zeros = np.zeros((2, 3), np.float32)
+        np.savez(tmp_path / "in.npz", a=zeros, b=zeros, z=zeros)
+        error = run("verify", sums, "--feeds", tmp_path / "in.npz", code=1).stderr
+        assert "unknown input 'z'; the model's inputs are a: float32[2, 3]" in error
 
     def test_compiled_model_is_refused(self, blots: Path, tmp_path: Path) -> None:
         run("compile", blots, "-o", tmp_path / "x.tinf")

@@ -1,7 +1,7 @@
 """How long a plan takes under a Python engine, as a whole and step by step.
 
-Every step is a call from Python into WebAssembly, whose own cost is measured too: it matters for small steps, and a
-browser, whose runtime loop is JavaScript, pays much less of it.
+Every step is a call from Python into WebAssembly. What the call alone costs is measured too, with an empty range of
+work: it outweighs the work of small steps, and a browser, whose loop is JavaScript, pays almost nothing of it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from tinyinfer.wasm_backend.plan import Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
 
 WARM_UP_RUNS = 3
-CALLS_TIMED = 1000
 
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """One step of the plan and its median time in milliseconds."""
+    """One step of the plan, its median time, and how much of that is the call from Python; milliseconds."""
 
     index: int
     kernel: str
     op: str
     node: str
     ms: float
+    call_ms: float
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,6 @@ class BenchmarkReport:
     runs: tuple[float, ...]
     """Each whole run: inputs in, all steps, outputs out."""
     steps: tuple[StepTime, ...]
-    call_ms: float
-    """What one call costs apart from its work; included in the time of every step."""
 
     @property
     def median_ms(self) -> float:
@@ -62,13 +60,17 @@ class BenchmarkReport:
         """The sum over all steps."""
         return sum(step.ms for step in self.steps)
 
-    def by(self, key: Callable[[StepTime], str]) -> dict[str, tuple[int, float]]:
-        """Number of steps and milliseconds for each key, the slowest first."""
-        groups: dict[str, list[float]] = {}
+    @property
+    def calls_ms(self) -> float:
+        """How much of `steps_ms` is calling from Python."""
+        return sum(step.call_ms for step in self.steps)
+
+    def by(self, key: Callable[[StepTime], str]) -> dict[str, list[StepTime]]:
+        """The steps of each key, the slowest group first."""
+        groups: dict[str, list[StepTime]] = {}
         for step in self.steps:
-            groups.setdefault(key(step), []).append(step.ms)
-        sums = {name: (len(times), sum(times)) for name, times in groups.items()}
-        return dict(sorted(sums.items(), key=lambda item: -item[1][1]))
+            groups.setdefault(key(step), []).append(step)
+        return dict(sorted(groups.items(), key=lambda item: -sum(step.ms for step in item[1])))
 
 
 def _print_nothing(done: int, total: int, name: str) -> None:
@@ -87,19 +89,26 @@ def benchmark(
     inputs = random_feeds(plan.inputs) if feeds is None else feeds
     for _ in range(WARM_UP_RUNS):
         runner.run(inputs)
+    idle = [Step(step.kernel, (*step.args[:-1], step.args[-2]), step.node) for step in plan.steps]
     whole: list[float] = []
     single: list[list[float]] = []
+    calls: list[list[float]] = []
     for done in range(runs):
         progress(done, runs, "")
         whole.append(_milliseconds(lambda: runner.run(inputs)))
         runner.feed(inputs)
         single.append(list(_each(runner, plan.steps)))
-    medians = map(statistics.median, zip(*single, strict=True))
+        calls.append(list(_each(runner, idle)))
     times = tuple(
-        StepTime(i, step.kernel, plan.nodes[step.node].op, plan.nodes[step.node].name, ms)
-        for i, (step, ms) in enumerate(zip(plan.steps, medians, strict=True))
+        StepTime(i, step.kernel, plan.nodes[step.node].op, plan.nodes[step.node].name, ms, call_ms)
+        for i, (step, ms, call_ms) in enumerate(zip(plan.steps, _medians(single), _medians(calls), strict=True))
     )
-    return BenchmarkReport(engine, tuple(whole), times, _call_cost(runner, plan.steps))
+    return BenchmarkReport(engine, tuple(whole), times)
+
+
+def _medians(rounds: Sequence[Sequence[float]]) -> Iterator[float]:
+    """The median of each position over all rounds."""
+    return map(statistics.median, zip(*rounds, strict=True))
 
 
 def _milliseconds(action: Callable[[], object]) -> float:
@@ -114,11 +123,3 @@ def _each(runner: PlanRunner, steps: Sequence[Step]) -> Iterator[float]:
         start = time.perf_counter_ns()
         runner.execute(one)
         yield (time.perf_counter_ns() - start) / 1e6
-
-
-def _call_cost(runner: PlanRunner, steps: Sequence[Step]) -> float:
-    """The median time of a call whose range of work, its last two arguments, is empty."""
-    if not steps:
-        return 0.0
-    *rest, m0, _ = steps[0].args
-    return statistics.median(_each(runner, [Step(steps[0].kernel, (*rest, m0, m0), steps[0].node)] * CALLS_TIMED))

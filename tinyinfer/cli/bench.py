@@ -63,7 +63,8 @@ def as_document(model: str, report: BenchmarkReport) -> dict[str, Any]:
         "median_ms": report.median_ms,
         "min_ms": report.min_ms,
         "max_ms": report.max_ms,
-        "call_ms": report.call_ms,
+        "steps_ms": report.steps_ms,
+        "calls_ms": report.calls_ms,
         "runs_ms": list(report.runs),
         "steps": [asdict(step) for step in report.steps],
     }
@@ -78,14 +79,15 @@ def show_times(model: str, report: BenchmarkReport, by: Grouping) -> None:
     )
     if not report.steps:
         return
-    rows: list[list[console.Cell]] = [
-        [name, count, f"{ms:.3f}", f"{ms / report.steps_ms:.1%}", console.bar(ms / report.steps_ms)]
-        for name, (count, ms) in report.by(lambda step: _key(step, by)).items()
-    ]
-    console.show_table("Where the time goes", [by.value, ">steps", ">ms", ">share", ""], rows)
+    rows: list[list[console.Cell]] = []
+    for name, steps in report.by(lambda step: _key(step, by)).items():
+        ms, call_ms = sum(step.ms for step in steps), sum(step.call_ms for step in steps)
+        share = ms / report.steps_ms
+        rows.append([name, len(steps), f"{ms:.3f}", f"{call_ms:.3f}", f"{share:.1%}", console.bar(share)])
+    console.show_table("Where the time goes", [by.value, ">steps", ">ms", ">of that calls", ">share", ""], rows)
     console.say(
-        f"{len(report.steps)} steps, {report.steps_ms:.3f} ms; of each, about {report.call_ms * 1000:.1f} µs are the "
-        "call from Python"
+        f"{len(report.steps)} steps, {report.steps_ms:.3f} ms, of which calling from Python takes "
+        f"{report.calls_ms:.3f} ms"
     )
 
 

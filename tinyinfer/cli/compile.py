@@ -32,7 +32,7 @@ def compile_(model: OnnxModel, output: Output = None, shape: Shapes = [], no_opt
       tinyinfer compile model.onnx --shape tokens=1x128 --shape mask=1x128
       tinyinfer compile model.onnx --shape image=1x3x224x224 --shape image=8x3x224x224   (two plans, one set of weights)
     """
-    target = output or model.with_suffix(".tinf")
+    target = output or model.parent / f"{model.stem}.tinf"
     check_target(target)
     compiled = compile_onnx(model, shape, optimize=not no_optimize)
     nbytes = compiled.save(target)

@@ -55,6 +55,11 @@ def read_feeds(path: Path, names: Sequence[str]) -> dict[str, Array]:
     return by_position(read_arrays(path), names, "input")
 
 
+def only(arrays: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    """The arrays of these names; a run, not the compiler, is to refuse the others."""
+    return {name: array for name, array in arrays.items() if name in set(names)}
+
+
 def check_target(path: Path) -> None:
     """Raise TinyInferError unless a file can be put at `path`, before any work is done for it."""
     if path.is_dir():

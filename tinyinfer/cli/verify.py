@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tinyinfer import verification
 from tinyinfer.cli import console
-from tinyinfer.cli.models import compile_onnx, input_names, read_feeds
+from tinyinfer.cli.models import compile_onnx, input_names, only, read_feeds
 from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shapes
 from tinyinfer.errors import EngineError
 from tinyinfer.feeds import read_arrays
@@ -66,7 +66,7 @@ def verify(
     source = feeds or expect
     given = None if source is None else read_feeds(source, names)
     expected = None if expect is None else _without_inputs(read_arrays(expect), names)
-    compiled = compile_onnx(model, shape, not no_optimize, given)
+    compiled = compile_onnx(model, shape, not no_optimize, only(given or {}, names))
     chosen = choose_engines([e.value for e in engine], all_engines)
     with console.progress("verify") as advance:
         report = verification.verify(
