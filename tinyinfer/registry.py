@@ -10,13 +10,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
-from tinyinfer.ops import conv, elementwise, functions, linear, movement, normalization, pooling, reduction, resize
+from tinyinfer.ops import (
+    conv,
+    elementwise,
+    functions,
+    linear,
+    logic,
+    movement,
+    normalization,
+    pooling,
+    reduction,
+    resize,
+)
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import elementary as ref_elementary
 from tinyinfer.ref import elementwise as ref_elementwise
 from tinyinfer.ref import functions as ref_functions
 from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
+from tinyinfer.ref import logic as ref_logic
 from tinyinfer.ref import movement as ref_movement
 from tinyinfer.ref import normalization as ref_normalization
 from tinyinfer.ref import pooling as ref_pooling
@@ -31,6 +43,7 @@ from tinyinfer.wasm_backend.lower import conv_transpose as lower_conv_transpose
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import linear as lower_linear
+from tinyinfer.wasm_backend.lower import logic as lower_logic
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 from tinyinfer.wasm_backend.lower import normalization as lower_normalization
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
@@ -72,6 +85,23 @@ _TABLE = [
     Operator("Sub", elementwise.arithmetic, ref_elementwise.sub, lower_elementwise.binary("sub"), layout.follow),
     Operator("Mul", elementwise.arithmetic, ref_elementwise.mul, lower_elementwise.binary("mul"), layout.follow),
     Operator("Div", elementwise.arithmetic, ref_elementwise.div, lower_elementwise.binary("div"), layout.follow),
+    Operator("Min", elementwise.arithmetic, ref_elementwise.minimum, lower_elementwise.binary("min"), layout.follow),
+    Operator("Max", elementwise.arithmetic, ref_elementwise.maximum, lower_elementwise.binary("max"), layout.follow),
+    Operator("Neg", elementwise.unary_numeric, ref_elementwise.neg, lower_elementwise.unary("neg"), layout.follow),
+    Operator("Abs", elementwise.unary_numeric, ref_elementwise.abs_, lower_elementwise.unary("abs"), layout.follow),
+    Operator("Floor", elementwise.unary_float, ref_elementwise.floor, lower_elementwise.unary("floor"), layout.follow),
+    Operator("Ceil", elementwise.unary_float, ref_elementwise.ceil, lower_elementwise.unary("ceil"), layout.follow),
+    Operator("Round", elementwise.unary_float, ref_elementwise.round_, lower_elementwise.unary("round"), layout.follow),
+    # comparison, logic, selection, conversion
+    Operator("Equal", logic.equal, ref_logic.equal, lower_elementwise.binary("equal"), layout.follow),
+    Operator("Less", logic.comparison, ref_logic.less, lower_elementwise.binary("less"), layout.follow),
+    Operator("LessOrEqual", logic.comparison, ref_logic.less_or_equal, lower_elementwise.binary("less_or_equal"), layout.follow),
+    Operator("And", logic.connective, ref_logic.and_, lower_elementwise.binary("and"), layout.follow),
+    Operator("Or", logic.connective, ref_logic.or_, lower_elementwise.binary("or"), layout.follow),
+    Operator("Xor", logic.connective, ref_logic.xor, lower_elementwise.binary("xor"), layout.follow),
+    Operator("Not", logic.not_, ref_logic.not_, lower_elementwise.unary("not"), layout.follow),
+    Operator("Where", logic.where, ref_logic.where, lower_logic.where, layout.follow),
+    Operator("Cast", logic.cast, ref_logic.cast, lower_logic.cast, layout.follow),
     # functions
     Operator("Exp", elementwise.unary_float, ref_elementary.exp, lower_elementwise.unary("exp"), layout.follow),
     Operator("Log", elementwise.unary_float, ref_elementary.log, lower_elementwise.unary("log"), layout.follow),

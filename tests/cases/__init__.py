@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, functions, linear, movement, normalization, pooling, reduction, resize
+from tests.cases import conv, elementwise, functions, linear, logic, movement, normalization, pooling, reduction, resize
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
@@ -12,6 +12,7 @@ CASES: dict[str, SearchStrategy[Case]] = {
     **elementwise.CASES,
     **functions.CASES,
     **linear.CASES,
+    **logic.CASES,
     **movement.CASES,
     **normalization.CASES,
     **pooling.CASES,

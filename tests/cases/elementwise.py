@@ -9,7 +9,7 @@ from tests.cases.conv import CLAMPS
 from tests.differential import Case
 from tests.strategies import broadcastable, shapes, tensors
 
-FLOAT, INT32, INT64 = np.float32, np.int32, np.int64
+TYPES = {"f32": np.float32, "i32": np.int32, "i64": np.int64}
 
 
 @st.composite
@@ -20,20 +20,22 @@ def binary(draw: st.DrawFn, op: str, dtype: type) -> Case:
 
 
 @st.composite
+def unary(draw: st.DrawFn, op: str, dtype: type) -> Case:
+    return Case(op, (draw(tensors(draw(shapes()), dtype)),))
+
+
+@st.composite
 def clip(draw: st.DrawFn) -> Case:
     return Case("Clip", (draw(tensors(draw(shapes()), scale=8)),), {"clamp": draw(CLAMPS)})
 
 
 CASES = {
     "f32_clip": clip(),
-    "f32_add": binary("Add", FLOAT),
-    "i32_add": binary("Add", INT32),
-    "i64_add": binary("Add", INT64),
-    "f32_sub": binary("Sub", FLOAT),
-    "i32_sub": binary("Sub", INT32),
-    "i64_sub": binary("Sub", INT64),
-    "f32_mul": binary("Mul", FLOAT),
-    "i32_mul": binary("Mul", INT32),
-    "i64_mul": binary("Mul", INT64),
-    "f32_div": binary("Div", FLOAT),
+    **{
+        f"{prefix}_{op.lower()}": binary(op, dtype)
+        for op in ("Add", "Sub", "Mul", "Div", "Min", "Max")
+        for prefix, dtype in TYPES.items()
+    },
+    **{f"{prefix}_{op.lower()}": unary(op, dtype) for op in ("Neg", "Abs") for prefix, dtype in TYPES.items()},
+    **{f"f32_{op.lower()}": unary(op, np.float32) for op in ("Floor", "Ceil", "Round")},
 }

@@ -1,14 +1,20 @@
-"""Element-wise operators: unary, binary with broadcasting, clamps, comparisons, selection."""
+"""Element-wise arithmetic: unary, binary with broadcasting, clamps."""
 
 from __future__ import annotations
 
 from tinyinfer.ops import check
-from tinyinfer.types import Clamp, DType, TensorType
+from tinyinfer.types import Clamp, TensorType
 
 
 def unary_float(x: TensorType) -> TensorType:
     """Y has the type of X; float only."""
     check.dtype(x, check.FLOAT, "X")
+    return x
+
+
+def unary_numeric(x: TensorType) -> TensorType:
+    """Y has the type of X; float32, int64, int32."""
+    check.dtype(x, check.NUMERIC, "X")
     return x
 
 
@@ -23,9 +29,3 @@ def arithmetic(a: TensorType, b: TensorType) -> TensorType:
     dtype = check.same_dtype([a, b])
     check.dtype(a, check.NUMERIC, "A")
     return TensorType(dtype, check.broadcast(a.shape, b.shape))
-
-
-def comparison(a: TensorType, b: TensorType) -> TensorType:
-    """C = A op B as booleans, with multidirectional broadcasting."""
-    check.same_dtype([a, b])
-    return TensorType(DType.BOOL, check.broadcast(a.shape, b.shape))

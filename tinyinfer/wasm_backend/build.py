@@ -41,7 +41,7 @@ __all__ = ["Assembled", "KernelModule", "Param", "assemble", "build", "load_kern
 # The instructions a tier must not contain, by a part of their name. The portable tier runs on the oldest
 # supported engine, which does not know all of the final SIMD instructions.
 FORBIDDEN = {
-    "simd128": re.compile("relaxed|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2"),
+    "simd128": re.compile("relaxed|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2|i64x2.extend"),
 }
 
 

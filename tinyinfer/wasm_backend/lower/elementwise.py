@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend.lowering import LowerFunction, Lowering, Pointer
-from tinyinfer.wasm_backend.strides import Layout, collapse, plain, split_outer, strides_of
+from tinyinfer.wasm_backend.strides import Layout, collapse, element_count, plain, split_outer, strides_of
 
 
 def clip(node: Node, to: Lowering) -> None:
@@ -32,28 +32,28 @@ def binary(suffix: str) -> LowerFunction:
     """Lowering to `<dtype of A>_<suffix>(y, a, b, n1…n3, a0…a3, b0…b3, m0, m1)`."""
 
     def lower(node: Node, to: Lowering) -> None:
-        a, b = node.operands
-        y, layout = node.output, to.layout(node.output)
-        pa, sa = broadcast(to, a, y.shape, layout)
-        pb, sb = broadcast(to, b, y.shape, layout)
-        dense = strides_of(y.shape, layout)
-        same_size = [v for v in (a, b) if v.type.size == y.type.size and v.dtype.size == y.dtype.size]
-        donor = next((v for v in same_size if not v.is_constant), None)
-        target = to.output(y, inplace=donor)
-        order = [y.shape[i] for i in layout]
-        nest = collapse(order, *([s[i] for i in layout] for s in (dense, sa, sb)))
-        for loops, (oy, oa, ob) in split_outer(nest, 4):
-            _, ta, tb = loops.strides
-            to.step(
-                f"{a.dtype.prefix}_{suffix}",
-                y=target + oy * y.dtype.size, a=pa + oa * a.dtype.size, b=pb + ob * b.dtype.size,
-                n1=loops.shape[1], n2=loops.shape[2], n3=loops.shape[3],
-                **{f"a{i}": s * a.dtype.size for i, s in enumerate(ta)},
-                **{f"b{i}": s * b.dtype.size for i, s in enumerate(tb)},
-                m0=0, m1=loops.shape[0] * loops.shape[1] * loops.shape[2] * loops.shape[3],
-            )  # fmt: skip
+        broadcasting(node, to, f"{node.operands[0].dtype.prefix}_{suffix}", "ab")
 
     return lower
+
+
+def broadcasting(node: Node, to: Lowering, kernel: str, names: str) -> None:
+    """One call of `kernel` (more for more than four loops) over the operands, which are its pointers `names`."""
+    y, layout = node.output, to.layout(node.output)
+    sources = [broadcast(to, v, y.shape, layout) for v in node.operands]
+    same_size = [v for v in node.operands if v.type.size == y.type.size and v.dtype.size == y.dtype.size]
+    donor = next((v for v in same_size if not v.is_constant), None)
+    target = to.output(y, inplace=donor)
+    order = [y.shape[i] for i in layout]
+    strides = (strides_of(y.shape, layout), *(s for _, s in sources))
+    nest = collapse(order, *([s[i] for i in layout] for s in strides))
+    for loops, offsets in split_outer(nest, 4):
+        named: dict[str, Pointer | int] = {"y": target + offsets[0] * y.dtype.size}
+        for i, (name, v) in enumerate(zip(names, node.operands, strict=True)):
+            named[name] = sources[i][0] + offsets[i + 1] * v.dtype.size
+            named |= {f"{name}{axis}": s * v.dtype.size for axis, s in enumerate(loops.strides[i + 1])}
+        _, n1, n2, n3 = loops.shape
+        to.step(kernel, **named, n1=n1, n2=n2, n3=n3, m0=0, m1=element_count(loops))
 
 
 def broadcast(to: Lowering, value: Value, shape: tuple[int, ...], layout: Layout) -> tuple[Pointer, tuple[int, ...]]:
