@@ -125,12 +125,17 @@ def test_nothing_outside_the_folder(running: tuple[str, int], path: str) -> None
     assert b"secret" not in answer.body
 
 
-def test_interrupt_ends_it(site: Path) -> None:
-    process = start("serve", site, "--port", "0")
-    assert ask(address(process), "/a.tinf").body == b"this is a.tinf"
-    process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_end_leaves_nothing_behind(tmp_path: Path, end: signal.Signals) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = start("serve", save(adder(), tmp_path / "sums.onnx"), "--port", "0", TMPDIR=str(scratch))
+    assert ask(address(process), "/sums.tinf").status == 200
+    assert list(scratch.iterdir()) != []
+    process.send_signal(end)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
+    assert list(scratch.iterdir()) == []
 
 
 def test_next_free_port_is_taken_and_told(site: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +52,8 @@ def serve(sources: Sources, port: Port = 8000, host: Host = "127.0.0.1", shape: 
 
 
 def serve_folder(folder: Path, host: str, port: int) -> None:
-    """Serve `folder`, print its URL, and return on Ctrl-C."""
+    """Serve `folder`, print its URL, and return on Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     server.application(folder)  # what is missing is told before a port is taken
     with server.listen(host, port) as listener:
         taken = listener.getsockname()[1]
