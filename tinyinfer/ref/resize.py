@@ -70,7 +70,10 @@ def resize(
 
 
 def _original(mode: str, axis: Axis, x_resized: int) -> Fraction:
-    """The coordinate in X of element `x_resized` of Y (ONNX Resize, `coordinate_transformation_mode`)."""
+    """The coordinate in X of element `x_resized` of Y (ONNX Resize, `coordinate_transformation_mode`).
+
+    `length_resized` of the specification is the size of Y, a whole number, even where scale · length is none.
+    """
     last = axis.original - 1
     if mode == "half_pixel":
         return (x_resized + HALF) / axis.scale - HALF
