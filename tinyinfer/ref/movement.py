@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tinyinfer.types import Array
@@ -20,7 +22,7 @@ def concat(*inputs: Array, axis: int) -> Array:
 
 
 def split(x: Array, *, axis: int, split: tuple[int, ...]) -> tuple[Array, ...]:
-    ends = np.cumsum(split)
+    ends = itertools.accumulate(split)
     return tuple(np.take(x, np.arange(end - n, end), axis) for n, end in zip(split, ends, strict=True))
 
 
