@@ -78,11 +78,11 @@ def test_shapes_that_do_not_fit(shapes: dict, message: str) -> None:
 
 
 def test_tensors_that_no_memory_holds() -> None:
-    with pytest.raises(ShapeError, match=r"^test: input 'x' is float32\[65536×16384\], 4294967296 bytes; accepted: "):
+    with pytest.raises(ShapeError, match=r"^test: input 'x' is float32\[65536×16384\]; accepted: less than"):
         load({"x": (1 << 16, 1 << 14)}, x=["n", "c"])
     inputs = {"x": (F, [1 << 16, 1]), "w": (F, [1, 1 << 14])}
     proto = model([helper.make_node("MatMul", ["x", "w"], ["y"], name="big")], inputs)
-    with pytest.raises(ShapeError, match=r"^test: node big \(MatMul\): the result is .* accepted: less than 4 GiB"):
+    with pytest.raises(ShapeError, match=r"^test: node big \(MatMul\): the result is .*; accepted: less than 4 GiB"):
         frontend.load(proto)
 
 

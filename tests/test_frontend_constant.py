@@ -129,6 +129,19 @@ def test_if_with_a_known_condition_is_inlined(value: bool) -> None:
     assert_close(imported(proto, {"x": X}), {"y": X + 1 if value else X * 2}, 0)
 
 
+def test_branches_may_use_the_same_names() -> None:
+    nodes = [if_node(), if_node()]
+    nodes[1].output[0] = "z"
+    proto = model(nodes, {"x": X}, ["y", "z"], {"c": np.array(True)})
+    assert_close(imported(proto, {"x": X}), {"y": X + 1, "z": X + 1}, 0)
+
+
+def test_the_names_of_a_branch_stay_inside() -> None:
+    nodes = [if_node(), helper.make_node("Add", ["y", "out"], ["z"], name="leak")]
+    with pytest.raises(ModelError, match=r"node leak \(Add\) reads 'out', which is no input, no initializer"):
+        frontend.load(model(nodes, {"x": X}, ["z"], {"c": np.array(True)}))
+
+
 def test_if_with_an_unknown_condition() -> None:
     with pytest.raises(UnsupportedError, match=r"test: node choice \(If\): If is supported only with a condition"):
         frontend.load(model([if_node()], {"x": X, "c": np.array(True)}))

@@ -8,6 +8,7 @@ import pytest
 from tests.onnx_models import assert_close, imported, oracle, single
 from tinyinfer import frontend
 from tinyinfer.errors import ModelError, ShapeError, UnsupportedError
+from tinyinfer.frontend.reading import NEWEST_OPSET
 
 RNG = np.random.default_rng(3)
 
@@ -32,7 +33,7 @@ def normal(*shape: int) -> np.ndarray:
 )
 def test_conv(x: tuple[int, ...], w: tuple[int, ...], bias: bool, attrs: dict) -> None:
     operands = [normal(*x), normal(*w), *([normal(w[0])] if bias else [])]
-    for constants, opset in (((1,), 7), ((1, 2) if bias else (1,), 22), ((), 11)):
+    for constants, opset in (((1,), 7), ((1, 2) if bias else (1,), NEWEST_OPSET), ((), 11)):
         proto, feeds = single("Conv", operands, constants, opset=opset, **attrs)
         assert_close(imported(proto, feeds), oracle(proto, feeds), 1e-5)
 

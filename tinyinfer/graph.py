@@ -6,6 +6,7 @@ and repeats, which ONNX passes as small integer tensors, have been read by the f
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,9 +162,9 @@ class GraphBuilder:
         self.metadata: dict[str, str] = {}
 
     def input(self, name: str, type: TensorType) -> Value:
-        if type.nbytes >= self.MAX_BYTES:
+        if self._exceeds_memory(type):
             where = f"{self._source}: " if self._source else ""
-            raise ShapeError(f"{where}input {name!r} is {type}, {type.nbytes} bytes; accepted: less than 4 GiB")
+            raise ShapeError(f"{where}input {name!r} is {type}; accepted: less than 4 GiB")
         value = Value(self._unique(name), type)
         self._inputs[name] = value
         return value
@@ -185,8 +186,8 @@ class GraphBuilder:
         try:
             types = self._semantics.infer(op, [None if v is None else v.type for v in operands], attrs)
             for type_ in types:
-                if type_.nbytes >= self.MAX_BYTES:
-                    raise ShapeError(f"the result is {type_}, {type_.nbytes} bytes; accepted: less than 4 GiB")
+                if self._exceeds_memory(type_):
+                    raise ShapeError(f"the result is {type_}; accepted: less than 4 GiB")
         except ShapeError as error:
             raise self._located(error, op, label) from None
         names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]
@@ -206,6 +207,10 @@ class GraphBuilder:
         graph = Graph(self._name, dict(self._inputs), dict(self._outputs), tuple(self._nodes), dict(self.metadata))
         graph.verify()
         return graph
+
+    def _exceeds_memory(self, type: TensorType) -> bool:
+        """Whether no memory holds the tensor; an empty dimension does not make the others free."""
+        return math.prod(max(d, 1) for d in type.shape) * type.dtype.size >= self.MAX_BYTES
 
     def _foldable(self, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
         present = [v for v in operands if v is not None]

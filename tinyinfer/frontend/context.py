@@ -66,9 +66,9 @@ class Context:
         data = self.constant(index)
         if data is None:
             return None
-        if data.dtype.kind not in "iu" or data.ndim > 1:
+        if data.ndim > 1:
             name = self.operand_names[min(index, len(self.operand_names) - 1)]
-            raise self.error(f"input {index} ({name}) is {data.dtype}{list(data.shape)}; expected a list of integers")
+            raise self.error(f"input {index} ({name}) has shape {list(data.shape)}; expected a list")
         return tuple(int(i) for i in data.reshape(-1))
 
     # attributes

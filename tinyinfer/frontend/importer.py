@@ -95,13 +95,17 @@ class _Import:
         if formal is None:
             raise ModelError(f"{where}: opset {opset}, which the model imports, has no operator of this name")
         attrs, problem = schema.attributes(node, formal)
+        inputs: tuple[Value | None, ...] = ()
+        if not problem:
+            inputs = tuple(None if not i else self._operand(i, f"node {name} ({node.op_type})") for i in node.input)
+            problem = schema.type_problem(formal, [None if v is None else v.dtype for v in inputs])
         if problem:
             raise ModelError(f"{where}: {problem}")
         context = Context(
             op=node.op_type,
             name=name,
             opset=opset,
-            inputs=tuple(None if not i else self._operand(i, f"node {name} ({node.op_type})") for i in node.input),
+            inputs=inputs,
             operand_names=schema.operand_names(formal),
             outputs=tuple(node.output),
             attrs=attrs,
@@ -149,11 +153,15 @@ class _Import:
             raise type(error)(f"{self._source.label}: {reader}: {error}") from None
 
     def _inline(self, graph: GraphProto) -> tuple[Value, ...]:
-        """The outputs of a subgraph whose nodes are converted in place; it sees the tensors around it."""
+        """The outputs of a subgraph whose nodes are converted in place: it sees the tensors around it, they not its."""
         self._require_supported(graph.node)
+        around = (self._known, self._initializers, self._unavailable)
+        self._known, self._initializers, self._unavailable = dict(around[0]), dict(around[1]), dict(around[2])
         self._add_initializers(graph)
         self._convert_all(graph.node)
-        return tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)
+        outputs = tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)
+        self._known, self._initializers, self._unavailable = around
+        return outputs
 
 
 def _node_name(node: NodeProto, index: int) -> str:

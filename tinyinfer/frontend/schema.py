@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import onnx.defs
 from onnx import AttributeProto, NodeProto
 from onnx.defs import OpSchema
+
+from tinyinfer.types import DType
 
 _A = AttributeProto
 _READERS: dict[int, Callable[[AttributeProto], Any]] = {
@@ -23,6 +25,7 @@ _READERS: dict[int, Callable[[AttributeProto], Any]] = {
     _A.STRINGS: lambda a: tuple(s.decode("utf-8", "replace") for s in a.strings),
 }
 _OPTION = OpSchema.FormalParameterOption
+_ONNX_NAMES = {DType.FLOAT: "float"}
 
 
 def find(op: str, opset: int) -> OpSchema | None:
@@ -63,6 +66,22 @@ def attributes(node: NodeProto, schema: OpSchema) -> tuple[Mapping[str, Any], st
     if missing:
         problem = problem or f"attribute {missing[0]} is required"
     return values, problem
+
+
+def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
+    """"" or which input has an element type that the operator does not take, or not together with the others."""
+    chosen: dict[str, DType] = {}
+    for i, dtype in enumerate(inputs):
+        formal = schema.inputs[min(i, len(schema.inputs) - 1)]
+        if dtype is None:
+            continue
+        accepted = [t for t in DType if f"tensor({_ONNX_NAMES.get(t, t.value)})" in formal.types]
+        if dtype not in accepted:
+            names = ", ".join(t.value for t in accepted) or "no type that TinyInfer has"
+            return f"input {i} ({formal.name}) is {dtype.value}; accepted in this opset: {names}"
+        if formal.is_homogeneous and chosen.setdefault(formal.type_str, dtype) is not dtype:
+            return f"input {i} ({formal.name}) is {dtype.value}; expected {chosen[formal.type_str].value} as before it"
+    return ""
 
 
 def _arity(node: NodeProto, schema: OpSchema) -> str:

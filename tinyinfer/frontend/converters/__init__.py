@@ -5,6 +5,7 @@ A converter takes the `Context` of one ONNX node, of any accepted opset, and ret
 
 from tinyinfer.frontend.context import Converter
 from tinyinfer.frontend.converters import (
+    composed,
     constant,
     elementwise,
     linear,
@@ -17,6 +18,7 @@ from tinyinfer.frontend.converters import (
 )
 
 CONVERTERS: dict[str, Converter] = {
+    **composed.CONVERTERS,
     **constant.CONVERTERS,
     **elementwise.CONVERTERS,
     **linear.CONVERTERS,

@@ -57,8 +57,10 @@ def size(ctx: Context) -> Value:
 
 def range_(ctx: Context) -> Value:
     """start + i·delta for i < max(ceil((limit - start) / delta), 0), each element with two roundings."""
-    ends = [ctx.constant(i) for i in range(3)]
-    start, limit, delta = (e.reshape(()) for e in ends if e is not None and e.size == 1)
+    ends = [e for e in map(ctx.constant, range(3)) if e is not None and e.size == 1]
+    if len(ends) != 3:
+        raise ctx.error("start, limit and delta must be one value each", ShapeError)
+    start, limit, delta = (e.reshape(()) for e in ends)
     if delta == 0:
         raise ctx.error("delta is 0")
     if start.dtype.kind == "f":

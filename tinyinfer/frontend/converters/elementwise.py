@@ -66,8 +66,8 @@ def clip(ctx: Context) -> Value:
         return ctx.result("Clip", x, clamp=Clamp(ctx.attr("min"), ctx.attr("max")))
     low, high = ctx.optional(1), ctx.optional(2)
     for bound, what in ((low, "min"), (high, "max")):
-        if bound is not None and (bound.type.size != 1 or bound.dtype is not x.dtype):
-            raise ctx.error(f"{what} is {bound.type}; expected one value of X's element type {x.dtype.value}")
+        if bound is not None and bound.type.size != 1:
+            raise ctx.error(f"{what} is {bound.type}; expected one value")
     if x.dtype.is_float and all(bound is None or bound.data is not None for bound in (low, high)):
         clamp = Clamp(*(default if b is None or b.data is None else b.data.item()
                         for b, default in ((low, -_MAX), (high, _MAX))))  # fmt: skip

@@ -6,18 +6,23 @@ from tinyinfer.errors import ShapeError
 from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.graph import Value
 
-# The opset from which `axes` is an input rather than an attribute.
-_AXES_INPUT_SINCE = {"ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18, "ReduceMin": 18}
+
+def axes_of(ctx: Context) -> tuple[int, ...]:
+    """The axes a Reduce* node names, sorted; none given: all of them, or none with noop_with_empty_axes.
+
+    They are an input from opset 13 (ReduceSum) or 18 (the others) on, before that an attribute.
+    """
+    rank = ctx.input().type.rank
+    given = ctx.ints(1) if ctx.opset >= (13 if ctx.op == "ReduceSum" else 18) else ctx.attr("axes")
+    if given:
+        return tuple(sorted(ctx.axes(given, rank)))
+    return () if ctx.flag("noop_with_empty_axes") else tuple(range(rank))
 
 
 def reduce(ctx: Context) -> Value:
-    """No axes: all of them, or none with noop_with_empty_axes."""
+    axes = axes_of(ctx)
     x = ctx.input()
-    given = ctx.ints(1) if ctx.opset >= _AXES_INPUT_SINCE[ctx.op] else ctx.attr("axes")
-    if not given and ctx.flag("noop_with_empty_axes"):
-        return x
-    axes = sorted(ctx.axes(given, x.type.rank)) if given else range(x.type.rank)
-    return ctx.result(ctx.op, x, axes=tuple(axes), keepdims=ctx.flag("keepdims"))
+    return ctx.result(ctx.op, x, axes=axes, keepdims=ctx.flag("keepdims")) if axes else x
 
 
 def over_map(op: str) -> Converter:
@@ -45,7 +50,7 @@ def arg(ctx: Context) -> Value:
 
 
 CONVERTERS: dict[str, Converter] = {
-    **dict.fromkeys(_AXES_INPUT_SINCE, reduce),
+    **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"), reduce),
     "ArgMax": arg,
     "ArgMin": arg,
     "GlobalAveragePool": over_map("ReduceMean"),
