@@ -25,6 +25,7 @@ def transpose(x: TensorType, *, perm: tuple[int, ...]) -> TensorType:
 
 def concat(*inputs: TensorType, axis: int) -> TensorType:
     """Y joins the inputs along `axis`; the other dimensions are equal."""
+    check.require(len(inputs) > 0, "expected at least one input")
     first: TensorType = inputs[0]
     check.same_dtype(inputs)
     check.axis(axis, first.rank)

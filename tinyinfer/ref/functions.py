@@ -46,7 +46,7 @@ def mish(x: Array) -> Array:
     return np.asarray(x * n / d)
 
 
-def gelu(x: Array, *, approximate: str = "none") -> Array:
+def gelu(x: Array, *, approximate: str) -> Array:
     """none: (½x)·(1 + erf(x·√½)). tanh: x·sigmoid(2u), which is ½x·(1 + tanh u), 2u = x·(c₃·x² + c₁)."""
     x = elementary.at_least(x, -16)
     if approximate == "none":
@@ -54,13 +54,13 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
     return np.asarray(x * elementary.sigmoid(x * arith.madd(x * x, GELU_CUBIC, GELU_LINEAR)))
 
 
-def elu(x: Array, *, alpha: float = 1.0) -> Array:
+def elu(x: Array, *, alpha: float) -> Array:
     """x for x ≥ 0 (−0 included), else α·(eˣ − 1)."""
     below = arith.clamp(x, Clamp(-20.0, 0.0))
     return np.where(x >= 0, x, np.float32(alpha) * elementary.expm1_bounded(below))
 
 
-def hard_sigmoid(x: Array, *, alpha: float = 0.2, beta: float = 0.5) -> Array:
+def hard_sigmoid(x: Array, *, alpha: float, beta: float) -> Array:
     """clamp(x·α + β, 0, 1), the sum by multiply-add."""
     return arith.clamp(arith.madd(x, np.float32(alpha), np.float32(beta)), Clamp(0.0, 1.0))
 
@@ -70,7 +70,7 @@ def hard_swish(x: Array) -> Array:
     return np.asarray(x * hard_sigmoid(x, alpha=1 / 6, beta=0.5))
 
 
-def leaky_relu(x: Array, *, alpha: float = 0.01) -> Array:
+def leaky_relu(x: Array, *, alpha: float) -> Array:
     """x·α for x < 0."""
     return np.where(x < 0, x * np.float32(alpha), x)
 
