@@ -1,4 +1,4 @@
-"""Plan ≡ reference where the first operand is stored channels-last."""
+"""Plan ≡ reference where operands are stored in another order than row-major, channels-last among them."""
 
 from __future__ import annotations
 
@@ -13,40 +13,51 @@ from tests.strategies import near, tensors
 from tinyinfer import compiler, registry
 from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
-from tinyinfer.types import DType, TensorType
+from tinyinfer.types import Array, DType, TensorType
+from tinyinfer.wasm_backend.strides import channels_last
 
 KERNELS = [
-    "f32_add", "f32_argmax", "f32_batchnorm", "f32_clip", "f32_gemm", "f32_instancenorm", "f32_layernorm", "f32_lrn",
-    "f32_reduce_max", "f32_reduce_sum", "f32_resize", "x32_copy",
+    "f32_add", "f32_argmax", "f32_batchnorm", "f32_cast_u8", "f32_clip", "f32_equal", "f32_gemm", "f32_instancenorm",
+    "f32_layernorm", "f32_lrn", "f32_reduce_max", "f32_reduce_sum", "f32_resize", "i64_cast_bool", "i64_div",
+    "i64_gather", "u8_equal", "u8_not", "x32_copy", "x32_transpose", "x32_where", "x64_copy", "x64_where", "x8_copy",
+    "x8_where",
 ]  # fmt: skip
 
 
-def after_a_pooling(case: Case) -> Graph:
-    """A graph of this node whose first operand comes out of a pooling that keeps every element."""
-    builder = registry.builder("case")
+@st.composite
+def orders(draw: st.DrawFn, rank: int) -> tuple[int, ...]:
+    """Channels-last, where there are channels, or any order of the axes."""
+    if rank > 2 and draw(st.booleans()):
+        return channels_last(rank)
+    return tuple(draw(st.permutations(range(rank))))
+
+
+def after_a_transpose(case: Case, order: tuple[int, ...]) -> tuple[Graph, dict[str, Array]]:
+    """A graph of this node, and its feeds, whose first operand is the view of a tensor with its axes in `order`."""
+    builder, feeds = registry.builder("case"), feeds_of(case)
+    feeds["x0"] = np.ascontiguousarray(case.inputs[0].transpose(order))
     values = [
         None
         if a is None
         else builder.constant(a, f"c{i}")
         if i in case.constants
-        else builder.input(f"x{i}", TensorType(DType.of(a.dtype), a.shape))
+        else builder.input(f"x{i}", TensorType(DType.of(a.dtype), feeds[f"x{i}"].shape))
         for i, a in enumerate(case.inputs)
     ]
-    unit, none = (1,) * (case.inputs[0].ndim - 2), (0, 0) * (case.inputs[0].ndim - 2)
-    first = builder.add1("MaxPool", values[0], kernel_shape=unit, strides=unit, dilations=unit, pads=none)
+    perm = tuple(order.index(axis) for axis in range(len(order)))
+    first = builder.add1("Transpose", values[0], perm=perm)
     for i, value in enumerate(builder.add(case.op, first, *values[1:], **case.attrs)):
         builder.output(f"y{i}", value)
-    return builder.build()
+    return builder.build(), feeds
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_channels_last_operand(kernel: str, engine: str) -> None:
-    @settings(suppress_health_check=list(HealthCheck))  # only rank 3 and 4 can be pooled
-    @given(CASES[kernel], st.integers(0, 2**20))
-    def check(case, split):
-        x = case.inputs[0]
-        assume(x.dtype == np.float32 and x.ndim in (3, 4) and x.size > 0 and 0 not in case.constants)
-        graph, feeds = after_a_pooling(case), feeds_of(case)
+def test_operand_in_another_storage_order(kernel: str, engine: str) -> None:
+    @settings(suppress_health_check=list(HealthCheck))  # many cases have nothing to transpose
+    @given(CASES[kernel], st.integers(0, 2**20), st.data())
+    def check(case, split, data):
+        assume(case.inputs[0].ndim > 1 and 0 not in case.constants)
+        graph, feeds = after_a_transpose(case, data.draw(orders(case.inputs[0].ndim)))
         actual = run_hostile(compiler.lower(graph), feeds, engine, 0xFF, split)
         for name, expected in interpreter.run(graph, feeds, registry.reference_of).items():
             assert_same_bits(actual[name], expected, f"{case}: output {name} under {engine}")
