@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -321,6 +322,15 @@ class TestVerify:
     def test_compiled_model_is_refused(self, blots: Path, tmp_path: Path) -> None:
         run("compile", blots, "-o", tmp_path / "x.tinf")
         assert "holds no graph" in run("verify", tmp_path / "x.tinf", code=1).stderr
+
+
+def test_model_for_other_kernels(blots: Path, tmp_path: Path) -> None:
+    file = tinyinfer.compile(blots).file
+    path = tmp_path / "old.tinf"
+    path.write_bytes(tinf.encode(replace(file, kernels={"simd128": "0123456789abcdef"})))
+    for arguments in (["run", path, "--random", "0"], ["bench", path], ["inspect", path, "--plan"]):
+        assert "compiled for other kernels (SHA-256 0123456789ab…" in run(*arguments, code=1).stderr
+    assert "not the installed ones" in run("inspect", path).stdout
 
 
 class TestInspect:

@@ -13,7 +13,7 @@ from tinyinfer.compiler import CompiledModel, compile
 from tinyinfer.errors import FeedError, ModelError, PlanError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
 
@@ -33,13 +33,7 @@ class InferenceSession:
     def __init__(self, model: ModelSource, engine: str = "wasmtime") -> None:
         self._file = _load(model)
         self._engine = engine
-        self._kernels = load_kernels()
-        wanted = self._file.kernels.get(self._kernels.tier)
-        if wanted != self._kernels.sha256:
-            raise PlanError(
-                f"model {self._file.name} was compiled for other kernels (SHA-256 {str(wanted)[:12]}…, installed "
-                f"{self._kernels.sha256[:12]}…); compile it again with this version of TinyInfer"
-            )
+        self._kernels = kernels_for(self._file)
         self._runners: dict[int, PlanRunner] = {}
         self._runner(self._file.plans[0])
 
@@ -78,6 +72,18 @@ class InferenceSession:
         if key not in self._runners:
             self._runners[key] = PlanRunner(plan, self._kernels, self._engine)
         return self._runners[key]
+
+
+def kernels_for(file: tinf.ModelFile) -> KernelModule:
+    """The installed kernels; PlanError when the model was compiled for others."""
+    kernels = load_kernels()
+    wanted = file.kernels.get(kernels.tier)
+    if wanted != kernels.sha256:
+        raise PlanError(
+            f"model {file.name} was compiled for other kernels (SHA-256 {str(wanted)[:12]}…, installed "
+            f"{kernels.sha256[:12]}…); compile it again with this version of TinyInfer"
+        )
+    return kernels
 
 
 def _load(model: ModelSource) -> tinf.ModelFile:

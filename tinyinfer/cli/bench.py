@@ -13,6 +13,7 @@ from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
 from tinyinfer.cli import console
 from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
 from tinyinfer.cli.options import EngineName, Model, NoOptimize, Shapes
+from tinyinfer.session import kernels_for
 
 
 class Grouping(str, Enum):
@@ -47,6 +48,7 @@ def bench(
       tinyinfer bench model.onnx --json > times.json
     """
     file = read_compiled(model) if is_compiled(model) else compile_onnx(model, shape, not no_optimize).file
+    kernels_for(file)
     with console.progress("run") as advance:
         report = benchmark(file.plans[0], engine.value, runs, progress=advance)
     if as_json:

@@ -15,9 +15,10 @@ from tinyinfer.cli import console
 from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
 from tinyinfer.cli.options import Model, NoOptimize, Shapes
 from tinyinfer.graph import Graph, Node
+from tinyinfer.session import kernels_for
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Plan
 
 # Operands that an operator has beside its own work only when another node was fused into it.
@@ -62,7 +63,7 @@ def inspect(
         if memory:
             show_regions(p)
         if plan:
-            show_plan(p)
+            show_plan(p, kernels_for(file))
 
 
 def show_file(file: tinf.ModelFile, path: Path) -> None:
@@ -165,6 +166,6 @@ def show_regions(plan: Plan) -> None:
     console.show_table("Arena", columns, rows)
 
 
-def show_plan(plan: Plan) -> None:
-    signatures = load_kernels().signatures
+def show_plan(plan: Plan, kernels: KernelModule) -> None:
+    signatures = kernels.signatures
     console.say(plan.describe({name: tuple(p.name for p in ps) for name, ps in signatures.items()}))
