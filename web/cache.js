@@ -27,19 +27,23 @@ const STORE = "files";
  */
 export async function load(url, options) {
   const database = options.cache ? await openDatabase() : undefined;
-  const found = options.reload ? undefined : await read(database, url, options.sha256);
-  if (found) {
-    options.onProgress({ url, loaded: found.bytes.byteLength, total: found.bytes.byteLength });
-    return { ...found, url, cached: true };
+  try {
+    const found = options.reload ? undefined : await read(database, url, options.sha256);
+    if (found) {
+      options.onProgress({ url, loaded: found.bytes.byteLength, total: found.bytes.byteLength });
+      return { ...found, url, cached: true };
+    }
+    const bytes = await download(url, options);
+    const entry = { bytes, sha256: await sha256(bytes) };
+    if (options.sha256 && options.sha256 !== entry.sha256) {
+      throw new ModelError(`${url}: its SHA-256 is ${entry.sha256}, expected ${options.sha256}`);
+    }
+    // A cache that is full or forbidden is no reason to fail.
+    await database?.put(STORE, entry, url).catch(() => {});
+    return { ...entry, url, cached: false };
+  } finally {
+    database?.close();
   }
-  const bytes = await download(url, options);
-  const entry = { bytes, sha256: await sha256(bytes) };
-  if (options.sha256 && options.sha256 !== entry.sha256) {
-    throw new ModelError(`${url}: its SHA-256 is ${entry.sha256}, expected ${options.sha256}`);
-  }
-  // A cache that is full or forbidden is no reason to fail.
-  await database?.put(STORE, entry, url).catch(() => {});
-  return { ...entry, url, cached: false };
 }
 
 /** The database, or undefined where there is none: private windows, blocked storage. */

@@ -1,0 +1,67 @@
+// @ts-check
+/// <reference lib="webworker" />
+/**
+ * Service worker: keeps every file that `files.js` lists and answers from them, so that the folder works with the
+ * network cut. All files are of one version: a new one is fetched as a whole, checked by SHA-256, and takes over when
+ * the last page of the old one has been closed.
+ */
+
+importScripts("./files.js");
+
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+/** SHA-256 by path; the list itself has none. @type {Record<string, string>} */
+const files = { ...globalThis.tinyinferFiles, "files.js": "" };
+const scope = worker.registration.scope;
+const versions = `tinyinfer ${scope} `;
+const version = nameVersion();
+
+worker.addEventListener("install", event => event.waitUntil(keep()));
+worker.addEventListener("activate", event => event.waitUntil(takeOver()));
+worker.addEventListener("fetch", event => {
+  const name = nameOf(event.request.url);
+  if (event.request.method === "GET" && name in files) event.respondWith(answer(name, event.request));
+});
+
+async function nameVersion() {
+  const list = new TextEncoder().encode(JSON.stringify(files));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", list));
+  return versions + btoa(String.fromCharCode(...digest));
+}
+
+async function keep() {
+  const cache = await caches.open(await version);
+  await Promise.all(Object.keys(files).map(name => fetchInto(cache, name)));
+}
+
+/** @param {Cache} cache @param {string} name */
+async function fetchInto(cache, name) {
+  const hash = files[name].match(/../g)?.map(byte => Number.parseInt(byte, 16));
+  const integrity = hash ? `sha256-${btoa(String.fromCharCode(...hash))}` : "";
+  // A server may redirect index.html to its folder, and a page cannot be answered with a redirection.
+  const response = await fetch(new URL(name === "index.html" ? "./" : name, scope), {
+    cache: "no-cache",
+    integrity,
+  });
+  if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
+  await cache.put(name, response);
+}
+
+async function takeOver() {
+  const current = await version;
+  const old = (await caches.keys()).filter(name => name.startsWith(versions) && name !== current);
+  await Promise.all(old.map(name => caches.delete(name)));
+  await worker.clients.claim();
+}
+
+/** @param {string} url */
+function nameOf(url) {
+  const { origin, pathname } = new URL(url);
+  const address = origin + pathname;
+  return address.startsWith(scope) ? address.slice(scope.length) || "index.html" : "";
+}
+
+/** @param {string} name @param {Request} request */
+async function answer(name, request) {
+  const kept = await caches.match(new URL(name, scope), { cacheName: await version });
+  return kept ?? fetch(request);
+}
