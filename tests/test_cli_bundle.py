@@ -13,7 +13,7 @@ import pytest
 from tests.commands import cells, run
 from tests.small_models import adder, classifier, save
 from tinyinfer import registry
-from tinyinfer.cli.demo import half_blocks
+from tinyinfer.cli.demo import SHADES, half_blocks
 
 
 @pytest.fixture
@@ -52,6 +52,15 @@ def test_foreign_folder_is_left_alone(sums: Path, tmp_path: Path) -> None:
 def test_demo_page_needs_its_model(sums: Path, tmp_path: Path) -> None:
     error = run("bundle", sums, "-o", tmp_path / "site", "--demo", code=1).stderr
     assert "digits.tinf" in error
+
+
+def test_demo(tmp_path: Path) -> None:
+    out = run("demo", "--no-serve", "-o", tmp_path / "site").stdout
+    assert "bit-identical on wasmtime" in out
+    assert "20 of 20 right" in out
+    assert any(shade in out for shade in SHADES[1:])
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert (tmp_path / "site" / "digits.tinf").is_file()
 
 
 def test_demo_stops_where_bits_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
