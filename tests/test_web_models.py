@@ -1,0 +1,62 @@
+"""Real models in headless Chromium: the bits of the reference and of wasmtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+import tinyinfer
+from tests.conftest import ROOT
+from tests.differential import assert_same_bits
+from tests.models import reference
+from tests.test_shared_models import MODELS
+from tests.website import Site, run_in_browser, serve
+from tinyinfer.bundle import web_files
+from tinyinfer.cli.models import input_names, read_feeds
+from tinyinfer.types import Array
+from tinyinfer.wasm_backend.kernel_module import load_kernels
+
+DIGITS = ROOT / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with serve({**web_files(demo=False), "kernels.simd128.wasm": load_kernels().wasm}) as running:
+        yield running
+
+
+def check(model: tinyinfer.CompiledModel, feeds: Mapping[str, Array], page: Page, site: Site) -> dict[str, Array]:
+    """Assert that Chromium, wasmtime and the reference agree bit for bit; the outputs."""
+    site.files["model.tinf"] = model.to_bytes()
+    site.open(page)
+    browser = run_in_browser(page, site, "/model.tinf", feeds, cache=False)
+    wasmtime = tinyinfer.InferenceSession(model).run(feeds)
+    expected = reference(model.optimized[0], feeds)
+    assert list(browser) == list(wasmtime) == list(expected)
+    for name, array in expected.items():
+        assert_same_bits(browser[name], array, f"{name}: Chromium and the reference")
+        assert_same_bits(browser[name], wasmtime[name], f"{name}: Chromium and wasmtime")
+    return browser
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shared_model_has_the_same_bits(name: str, shared_models: Path, page: Page, site: Site) -> None:
+    folder = shared_models / name
+    feeds = read_feeds(folder / "io_0.npz", input_names(folder / "model.onnx"))
+    model = tinyinfer.compile(folder / "model.onnx", {key: array.shape for key, array in feeds.items()})
+    check(model, feeds, page, site)
+
+
+def test_digits_has_the_same_bits_and_reads_its_samples(page: Page, site: Site) -> None:
+    model = tinyinfer.compile(DIGITS / "digits.onnx")
+    samples = sorted((DIGITS / "samples").glob("*.png"))
+    assert len(samples) == 20
+    for path in samples:
+        image = np.asarray(Image.open(path), np.float32).reshape(1, 1, 28, 28) / np.float32(255)
+        (probabilities,) = check(model, {"image": image}, page, site).values()
+        assert int(np.argmax(probabilities)) == int(path.stem.split("_")[1])
