@@ -9,7 +9,7 @@ ARGS :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint wasm site check-wheel check-site clean test-environment
+.PHONY: help demo test bench lint wasm site check-wheel check-site clean test-environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the d
 
 test: test-environment ## run every test, the browser's and wasmer's included (ARGS="-k conv" chooses)
 	@$(PYTHON) tools/run_tests.py $(ARGS)
+
+bench: $(VENV)/.bench web/node_modules/.installed ## measure whole models beside onnxruntime-web and TF.js (ARGS=--quick)
+	@tools/install_chromium.sh
+	@$(PYTHON) -m benchmarks run $(ARGS)
 
 lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
 	@$(PYTHON) -m ruff check .
@@ -40,6 +44,7 @@ check-site: test-environment site ## open dist/site in headless Chromium
 
 clean: ## remove everything that was built, environments included
 	@rm -rf $(VENV) $(VENV310) build dist tinyinfer/wasm_backend/_build web/node_modules
+	@rm -rf benchmarks/.cache benchmarks/node_modules benchmarks/results
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -59,6 +64,11 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo "▸ $(VENV): TinyInfer, what the tests need and the linters"
 	@$(PYTHON) $(PIP_INSTALL) --editable '.[test,lint]'
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.made
+	@echo "▸ $(VENV): TinyInfer and what the benchmarks need"
+	@$(PYTHON) $(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
 
 # Where there is no CPython 3.10 nothing is made, and the test summary says so.
 $(VENV310)/.installed: pyproject.toml

@@ -1,0 +1,165 @@
+"""`python -m benchmarks`: the command line of the benchmarks."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from benchmarks import peers as npm
+from benchmarks.browser import launch
+from benchmarks.chart import chart
+from benchmarks.contenders import OURS, RUNTIMES, Contender, contenders
+from benchmarks.loading import start_cold, weigh
+from benchmarks.measure import FULL, QUICK, Effort, Run, time_model
+from benchmarks.models import MODELS
+from benchmarks.pages import site
+from benchmarks.prepare import Prepared, prepare
+from benchmarks.report import markdown
+from benchmarks.results import Results
+from benchmarks.server import serve
+from tinyinfer.errors import TinyInferError
+
+HERE = Path(__file__).resolve().parent
+README = HERE / "README.md"
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
+PEERS = tuple(name for name in RUNTIMES if name != OURS)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+Models = Annotated[list[str], typer.Option("--model", "-m", help=f"Only these of: {', '.join(MODELS)}.")]
+Peers = Annotated[list[str], typer.Option("--peer", "-p", help=f"Only these of: {', '.join(PEERS)}; or none.")]
+Threads = Annotated[list[int], typer.Option("--threads", "-t", help="Numbers of threads to measure.")]
+Quick = Annotated[bool, typer.Option("--quick", help="One browser and few rounds: to see that it works.")]
+Rounds = Annotated[int, typer.Option(help="Turns of every contender in one browser (0: as the profile says).")]
+Launches = Annotated[int, typer.Option(help="Fresh browsers for each model (0: as the profile says).")]
+TimesOnly = Annotated[bool, typer.Option("--times-only", help="Neither cold starts, nor memory, nor bytes of code.")]
+Readme = Annotated[bool, typer.Option("--readme", help="Put the tables into benchmarks/README.md.")]
+Out = Annotated[Path, typer.Option(help="The folder for results.json, results.md and chart.svg.")]
+
+
+@app.callback()
+def main() -> None:
+    """Measure TinyInfer in headless Chromium, beside other runtimes and against the limits of the machine."""
+
+
+@app.command()
+def run(
+    model: Models = [],
+    peer: Peers = [],
+    threads: Threads = [1, 2],
+    quick: Quick = False,
+    rounds: Rounds = 0,
+    launches: Launches = 0,
+    times_only: TimesOnly = False,
+    readme: Readme = False,
+    out: Out = HERE / "results",
+) -> None:
+    """Time whole models, interleaved with onnxruntime-web and TF.js; then cold starts, memory and bytes of code.
+
+    Examples:
+
+      python -m benchmarks run --quick
+      python -m benchmarks run -m mobilenetv2 -m resnet50 -t 1 --times-only
+      python -m benchmarks run --readme
+    """
+    base = QUICK if quick else FULL
+    effort = Effort(launches or base.launches, rounds or base.rounds, base.sample, base.warm_up, base.starts)
+    names = _known(model or list(MODELS), MODELS, "model")
+    chosen = [] if peer == ["none"] else _known(peer or list(PEERS), PEERS, "peer")
+    competing = contenders(chosen, threads)
+    modules = npm.install() if chosen else None
+    with _progress() as tell:
+        prepared = {}
+        for name in names:
+            tell(f"{MODELS[name].title}: exporting and compiling")
+            prepared[name] = prepare(MODELS[name], [OURS, *chosen])
+        results = _begin(effort, threads, competing)
+        with serve(site(prepared, modules)) as served:
+            for name in names:
+                _measure(Run(served, effort, results, tell), prepared[name], competing, times_only)
+                results.save(out / "results.json")
+    _report(results, out, readme)
+
+
+@app.command()
+def report(readme: Readme = False, out: Out = HERE / "results") -> None:
+    """Print the tables of the last run again."""
+    _report(Results.load(out / "results.json"), out, readme)
+
+
+def _known(names: Sequence[str], known: Collection[str], what: str) -> list[str]:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"unknown {what} {', '.join(unknown)}; there are {', '.join(known)}")
+    return list(names)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda text: progress.update(task, description=text)
+
+
+def _begin(effort: Effort, threads: Sequence[int], competing: Sequence[Contender]) -> Results:
+    with launch() as browser:
+        version = f"Chromium {browser.version}"
+    settings = {"effort": asdict(effort), "threads": list(threads)}
+    date = datetime.date.today().isoformat()
+    return Results(date, version, machine(), settings, titles={c.key: c.title for c in competing})
+
+
+def machine() -> str:
+    """The kind of processor and how many cores this process may use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores of {model}"
+
+
+def _measure(run: Run, prepared: Prepared, competing: Sequence[Contender], times_only: bool) -> None:
+    result = time_model(run, prepared, competing)
+    run.results.models.append(result)
+    if times_only:
+        return
+    # One thread is what a page gets without special headers.
+    able = [c for c in competing if c.key in result.timings and c.threads == min(run.results.settings["threads"])]
+    if prepared.model.cold:
+        start_cold(run, prepared, able, result)
+    weigh(run, prepared, able, result)
+
+
+def _report(results: Results, out: Path, readme: bool) -> None:
+    text = markdown(results)
+    (out / "results.md").write_text(text)
+    (out / "chart.svg").write_text(chart(results))
+    console.print(Markdown(text))
+    console.print(f"written to {out}: results.json, results.md, chart.svg")
+    if readme:
+        before, _, rest = README.read_text().partition(BEGIN)
+        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+        (HERE / "chart.svg").write_text(chart(results))
+        console.print(f"written to {README} and chart.svg beside it")
+
+
+def entry() -> None:
+    """Run the command line; errors that are raised on purpose are one line."""
+    try:
+        app()
+    except TinyInferError as error:
+        raise SystemExit(f"error: {error}") from None

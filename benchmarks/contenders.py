@@ -1,0 +1,63 @@
+"""The runtimes that are measured, and the variants of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tinyinfer.wasm_backend.kernel_module import TIERS
+
+OURS = "tinyinfer"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a page needs in order to run models."""
+
+    name: str
+    title: str
+    adapter: str
+    """The module of `benchmarks/web` that loads and runs a model."""
+    model: str
+    """Its kind of model file, in the folder of a prepared model."""
+    scripts: tuple[str, ...] = ()
+    """Classic scripts that the page loads first."""
+
+
+_TFJS = ("tfjs-core/dist/tf-core", "tfjs-converter/dist/tf-converter", "tfjs-backend-wasm/dist/tf-backend-wasm")
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime
+    for runtime in [
+        Runtime(OURS, "TinyInfer", "tinyinfer.js", "model.tinf"),
+        Runtime("onnxruntime", "onnxruntime-web", "onnxruntime.js", "model.onnx"),
+        Runtime("tfjs", "TF.js wasm", "tfjs.js", "tfjs/model.json", tuple(f"/tfjs/{path}.min.js" for path in _TFJS)),
+    ]
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A runtime in one configuration."""
+
+    runtime: Runtime
+    threads: int
+    tier: str = ""
+    """Which kernels; only ours has a choice."""
+
+    @property
+    def key(self) -> str:
+        return "-".join(filter(None, [self.runtime.name, self.tier, f"{self.threads}t"]))
+
+    @property
+    def title(self) -> str:
+        return " ".join(filter(None, [self.runtime.title, self.tier]))
+
+
+def contenders(peers: Iterable[str], threads: Iterable[int]) -> list[Contender]:
+    """Ours in every tier that is built, then the peers; each with every number of threads."""
+    found = []
+    for count in threads:
+        found += [Contender(RUNTIMES[OURS], count, tier) for tier in TIERS]
+        found += [Contender(RUNTIMES[name], count) for name in peers]
+    return found

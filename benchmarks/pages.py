@@ -1,0 +1,60 @@
+"""The pages of the benchmark: their addresses, and what the server puts into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from benchmarks import roofline
+from benchmarks.contenders import RUNTIMES, Contender
+from benchmarks.export import CACHE
+from benchmarks.prepare import Prepared
+from benchmarks.server import Site
+from tinyinfer.bundle import web_files
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels, module_file
+
+WEB = Path(__file__).resolve().parent / "web"
+LIMITS, RELAXED_LIMITS = roofline.modules()
+
+
+def site(prepared: Mapping[str, Prepared], modules: Path | None) -> Site:
+    """Everything that pages fetch; `modules` is the folder of the peers' npm packages."""
+    files = {f"tinyinfer/{path}": content for path, content in web_files(demo=False).items()}
+    files |= {f"tinyinfer/{module_file(tier)}": load_kernels(tier).wasm for tier in TIERS}
+    files |= {**roofline.modules(), "blank.html": b"<!doctype html><title>blank</title>"}
+    folders = {"web": WEB, "models": CACHE}
+    if modules is not None:
+        folders |= {"onnxruntime": modules / "onnxruntime-web" / "dist", "tfjs": modules / "@tensorflow"}
+    return Site(folders, files, _describe(prepared))
+
+
+def model_page(site: Site, contender: Contender, prepared: Prepared) -> str:
+    """The address of the page that runs a model by a contender."""
+    query = {
+        "runtime": contender.runtime.name,
+        "threads": contender.threads,
+        "tier": contender.tier,
+        "model": prepared.model.name,
+    }
+    return f"{site.url}/page?{urlencode(query)}"
+
+
+def limits_page(site: Site, threads: int) -> str:
+    """The address of the page that measures the machine's limits."""
+    return f"{site.url}/page?{urlencode({'limits': threads})}"
+
+
+def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
+    """The content of a page by the query of its address."""
+
+    def describe(query: Mapping[str, str]) -> Mapping[str, Any]:
+        if "limits" in query:
+            job = {"threads": int(query["limits"]), "modules": [f"/{LIMITS}", f"/{RELAXED_LIMITS}"]}
+            return {"title": "limits", "job": job, "scripts": (), "module": "/web/roofline.js"}
+        runtime = RUNTIMES[query["runtime"]]
+        job = dict(prepared[query["model"]].job(runtime, int(query["threads"]), query["tier"]))
+        return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "module": f"/web/{runtime.adapter}"}
+
+    return describe

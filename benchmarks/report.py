@@ -1,0 +1,158 @@
+"""Results as Markdown tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from benchmarks.contenders import OURS
+from benchmarks.results import ModelResult, Results, Timing
+
+NOTHING = "–"
+
+
+def markdown(results: Results) -> str:
+    """All tables of one run."""
+    times = [_times(results, threads) for threads in results.settings["threads"]]
+    parts = [_conditions(results), *times, _cold(results), _code(results), _memory(results), _missing(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def keys_of(results: Results, threads: int) -> tuple[list[str], list[str]]:
+    """The contenders with this number of threads: ours, and the peers."""
+    keys = [key for key in results.titles if key.endswith(f"-{threads}t")]
+    return [k for k in keys if k.startswith(f"{OURS}-")], [k for k in keys if not k.startswith(f"{OURS}-")]
+
+
+def ratio(model: ModelResult, ours: str, peer: str) -> float | None:
+    """How many times as long as ours the peer takes."""
+    if ours not in model.timings or peer not in model.timings:
+        return None
+    return model.timings[peer].median / model.timings[ours].median
+
+
+def milliseconds(value: float) -> str:
+    """Three significant digits."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def _conditions(results: Results) -> str:
+    effort = results.settings["effort"]
+    lines = [
+        f"Measured {results.date} in headless {results.browser}, cross-origin isolated, on {results.machine}.",
+        f"Medians (10th to 90th percentile) of {effort['launches']} × {effort['rounds']} interleaved samples, in",
+        f"{effort['launches']} launch(es) of the browser.",
+        "",
+    ]
+    for threads in results.settings["threads"]:
+        peak, bandwidth = results.peak(threads), results.bandwidth(threads)
+        if peak is not None and bandwidth is not None:
+            loops = results.limits[str(threads)]
+            rates = [f"{n} {statistics.median(r) / 1e9:.1f} G MAC/s" for n, r in loops.items() if n != "read"]
+            what = "One thread" if threads == 1 else f"{threads} threads"
+            lines.append(f"* {what}: {', '.join(rates)}, memory read at {bandwidth / 1e9:.1f} GB/s.")
+    return "\n".join(lines)
+
+
+def _times(results: Results, threads: int) -> str:
+    ours, peers = keys_of(results, threads)
+    head = ["model", "G MAC", "limit ms"]
+    for key in ours:
+        head += [f"{results.titles[key]} ms", "GFLOP/s", "of the limit"]
+    for key in peers:
+        head += [f"{results.titles[key]} ms", *(f"÷ {results.titles[mine]}" for mine in ours)]
+    rows = [_row(results, model, threads, ours, peers) for model in results.models]
+    title = "One thread" if threads == 1 else f"{threads} threads"
+    return f"### {title}\n\n{table(head, rows)}"
+
+
+def _row(results: Results, model: ModelResult, threads: int, ours: Sequence[str], peers: Sequence[str]) -> list[str]:
+    bound = results.bound(model, threads)
+    cells = [model.title, f"{model.macs / 1e9:.3f}", NOTHING if bound is None else milliseconds(bound)]
+    for key in ours:
+        timing = model.timings.get(key)
+        rate = NOTHING if timing is None else f"{2 * model.macs / timing.median / 1e6:.1f}"
+        share = NOTHING if timing is None or bound is None else f"{bound / timing.median:.0%}"
+        cells += [_spread(timing), rate, share]
+    for key in peers:
+        times = (ratio(model, mine, key) for mine in ours)
+        cells += [_spread(model.timings.get(key)), *(NOTHING if t is None else f"**{t:.2f}**" for t in times)]
+    return cells
+
+
+def _spread(timing: Timing | None) -> str:
+    if timing is None:
+        return NOTHING
+    low, high = timing.spread
+    mark = " ⚠" if timing.unsteady else ""
+    return f"{milliseconds(timing.median)} ({milliseconds(low)}–{milliseconds(high)}){mark}"
+
+
+def _cold(results: Results) -> str:
+    models = [model for model in results.models if model.cold]
+    keys = [key for key in results.titles if any(key in model.cold for model in models)]
+    if not models:
+        return ""
+    head = ["navigation → first output, ms: empty cache / warm cache", *(results.titles[key] for key in keys)]
+    rows = []
+    for model in models:
+        cells = [model.title]
+        for key in keys:
+            cold = model.cold.get(key)
+            both = (cold.empty, cold.warm) if cold else ()
+            cells.append(" / ".join(milliseconds(statistics.median(times)) for times in both) or NOTHING)
+        rows.append(cells)
+    return f"### Cold start\n\n{table(head, rows)}"
+
+
+def _code(results: Results) -> str:
+    if not results.transfer:
+        return ""
+    rows = [
+        [f"{results.titles[key]}, {_threads(key)}", *(f"{size / 1000:,.1f}" for size in (t.raw, t.gzip, t.brotli))]
+        for key, t in results.transfer.items()
+    ]
+    return f"### Code transferred, kB\n\n{table(['', 'raw', 'gzip', 'brotli'], rows)}"
+
+
+def _threads(key: str) -> str:
+    count = int(key.rpartition("-")[2][:-1])
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _memory(results: Results) -> str:
+    models = [model for model in results.models if model.memory]
+    keys = [key for key in results.titles if any(key in model.memory for model in models)]
+    if not models:
+        return ""
+    head = ["peak of the renderer process over a blank page, MB", "weights", *(results.titles[key] for key in keys)]
+    rows = [
+        [
+            model.title,
+            f"{model.weight_bytes / 1e6:,.1f}",
+            *(f"{model.memory[key] / 1e6:,.0f}" if key in model.memory else NOTHING for key in keys),
+        ]
+        for model in models
+    ]
+    return f"### Memory\n\n{table(head, rows)}"
+
+
+def _missing(results: Results) -> str:
+    """Who could not take part, with the first line of the reason."""
+    lines = []
+    for model in results.models:
+        reasons: dict[str, list[str]] = {}
+        for key, reason in model.missing.items():
+            reasons.setdefault(reason.strip().splitlines()[0], []).append(f"{results.titles[key]}, {_threads(key)}")
+        lines += [f"* {model.title}: {'; '.join(who)}: {why}" for why, who in reasons.items()]
+    unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())
+    if unsteady:
+        lines.append("* ⚠ The medians of the launches differ by more than 15 %.")
+    return "### Notes\n\n" + "\n".join(lines) if lines else ""

@@ -1,0 +1,134 @@
+"""What a run has measured, and its form on disk."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Timing:
+    """Milliseconds of one contender on one model, by launch of the browser."""
+
+    launches: list[list[float]] = field(default_factory=list)
+    inside: list[float] = field(default_factory=list)
+    """Without the way to a Worker and back, where the runtime tells."""
+    error: float = 0.0
+    """The largest difference from the expected outputs, relative to the largest expected value."""
+
+    @property
+    def samples(self) -> list[float]:
+        return [ms for launch in self.launches for ms in launch]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The 10th and the 90th percentile."""
+        return quantile(self.samples, 0.1), quantile(self.samples, 0.9)
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the medians of the launches differ by more than 15 %."""
+        medians = [statistics.median(launch) for launch in self.launches]
+        return max(medians) > 1.15 * min(medians)
+
+
+@dataclass
+class ColdStart:
+    """Milliseconds from navigation to the first output."""
+
+    empty: list[float] = field(default_factory=list)
+    warm: list[float] = field(default_factory=list)
+
+
+@dataclass
+class ModelResult:
+    """Everything about one model; contenders by their keys."""
+
+    name: str
+    title: str
+    macs: int
+    weight_bytes: int
+    timings: dict[str, Timing] = field(default_factory=dict)
+    cold: dict[str, ColdStart] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+    """Bytes of the renderer process over those of a blank page."""
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Transfer:
+    """Bytes of code that a page fetches in order to run a model, the model not among them."""
+
+    raw: int
+    gzip: int
+    brotli: int
+
+
+@dataclass
+class Results:
+    """One run of the benchmark."""
+
+    date: str
+    browser: str
+    machine: str
+    settings: dict[str, Any]
+    titles: dict[str, str] = field(default_factory=dict)
+    """Contenders by their keys, in the order of the tables."""
+    limits: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """By number of threads and loop: multiply-accumulates, or bytes read, per second."""
+    models: list[ModelResult] = field(default_factory=list)
+    transfer: dict[str, Transfer] = field(default_factory=dict)
+
+    def peak(self, threads: int) -> float | None:
+        """Multiply-accumulates per second that the fastest register-resident loop reaches with 128-bit vectors."""
+        loops = self.limits.get(str(threads), {})
+        return max((statistics.median(rates) for name, rates in loops.items() if name != "read"), default=None)
+
+    def bandwidth(self, threads: int) -> float | None:
+        """Bytes per second of reading memory in order."""
+        rates = self.limits.get(str(threads), {}).get("read")
+        return statistics.median(rates) if rates else None
+
+    def bound(self, model: ModelResult, threads: int) -> float | None:
+        """The least milliseconds: all products at the peak, or all weights read once, whichever takes longer."""
+        peak, bandwidth = self.peak(threads), self.bandwidth(threads)
+        if peak is None or bandwidth is None or not model.macs:
+            return None
+        return 1000 * max(model.macs / peak, model.weight_bytes / bandwidth)
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> Results:
+        data = json.loads(path.read_text())
+        models = [
+            ModelResult(
+                **{
+                    **model,
+                    "timings": {key: Timing(**timing) for key, timing in model["timings"].items()},
+                    "cold": {key: ColdStart(**cold) for key, cold in model["cold"].items()},
+                }
+            )
+            for model in data.pop("models")
+        ]
+        transfer = {key: Transfer(**sizes) for key, sizes in data.pop("transfer").items()}
+        return Results(**data, models=models, transfer=transfer)
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The value below which the share `q` of `values` lies, interpolated linearly."""
+    ordered = sorted(values)
+    place = q * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

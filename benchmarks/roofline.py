@@ -1,0 +1,103 @@
+"""The machine's limits, as WebAssembly modules: loops that nothing but the processor's ports or its memory slows down.
+
+Both arithmetic loops keep their accumulators in registers and have no product of operands that stay the same, so that
+no engine can move it out of the loop. A module's global `macs` counts the multiply-accumulates of one iteration.
+
+* `relaxed_madd` keeps everything in registers: cᵢ ← cᵢ + a·cᵢ₊₁ over a ring of accumulators.
+* `mul_add` takes twice the time from an operand to its sum, too long for a ring that fits in the registers. It
+  multiplies five vectors from the first-level cache by two in registers.
+* `read` streams through a buffer far larger than the caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+TILE, RING, LANES = 10, 12, 4
+STREAMED = 128 << 20
+"""Bytes that `read` goes through."""
+
+PAGE = 1 << 16
+LINE = 128
+NEXT = "(br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))"
+
+
+@cache
+def modules() -> dict[str, bytes]:
+    """The modules by file name; a browser without relaxed SIMD rejects the second one."""
+    import wasmtime
+
+    sources = {
+        "roofline.simd128.wasm": _module(TILE, _mul_add() + _read()),
+        "roofline.relaxed.wasm": _module(RING, _relaxed_madd()),
+    }
+    return {name: bytes(wasmtime.wat2wasm(text)) for name, text in sources.items()}
+
+
+def _module(vectors: int, functions: str) -> str:
+    return f"""(module
+      (memory (export "memory") {STREAMED // PAGE})
+      (global (export "macs") i32 (i32.const {vectors * LANES}))
+      {functions})"""
+
+
+def _mul_add() -> str:
+    """Accumulator 2i + j gets the product of vector i of this iteration and factor j."""
+    steps = ""
+    for i in range(TILE // 2):
+        steps += f"(local.set $x (v128.load offset={16 * i} (local.get $p)))\n"
+        for j in range(2):
+            c, a = f"$c{2 * i + j}", f"$a{j}"
+            steps += f"(local.set {c} (f32x4.add (local.get {c}) (f32x4.mul (local.get {a}) (local.get $x))))\n"
+    return f"""
+      (func (export "mul_add") (param $n i32) (result f32)
+        (local $p i32) (local $x v128) (local $a0 v128) (local $a1 v128) {_locals(TILE)}
+        (local.set $a0 (f32x4.splat (f32.const 1)))
+        (local.set $a1 (f32x4.splat (f32.const 2)))
+        (loop $again
+          {steps}
+          (local.set $p (i32.and (i32.add (local.get $p) (i32.const {8 * TILE})) (i32.const 0xff0)))
+          {NEXT})
+        (f32x4.extract_lane 0 {_fold("f32x4.add", TILE)}))"""
+
+
+def _relaxed_madd() -> str:
+    names = [f"$c{i}" for i in range(RING)]
+    ring = list(zip(names, [*names[1:], names[0]]))
+    start = "".join(f"(local.set {c} (f32x4.splat (f32.const 1)))" for c in names)
+    steps = "".join(
+        f"(local.set {c} (f32x4.relaxed_madd (local.get $a) (local.get {d}) (local.get {c})))" for c, d in ring
+    )
+    return f"""
+      (func (export "relaxed_madd") (param $n i32) (result f32) (local $a v128) {_locals(RING)}
+        (local.set $a (f32x4.splat (f32.const 0x1p-30))) {start}
+        (loop $again {steps} {NEXT})
+        (f32x4.extract_lane 0 {_fold("f32x4.add", RING)}))"""
+
+
+def _read() -> str:
+    """A function that reads the bytes from 0 to `$end`, a multiple of `LINE`."""
+    vectors = range(LINE // 16)
+    loads = "".join(
+        f"(local.set $c{i} (v128.xor (local.get $c{i}) (v128.load offset={16 * i} (local.get $p))))" for i in vectors
+    )
+    return f"""
+      (func (export "read") (param $end i32) (result i32) (local $p i32) {_locals(len(vectors))}
+        (loop $again
+          {loads}
+          (br_if $again (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const {LINE}))) (local.get $end))))
+        (i32x4.extract_lane 0 {_fold("v128.xor", len(vectors))}))"""
+
+
+def _locals(count: int) -> str:
+    return " ".join(f"(local $c{i} v128)" for i in range(count))
+
+
+def _fold(instruction: str, count: int) -> str:
+    """All accumulators in one vector, so that none of them is dead."""
+    parts: Sequence[str] = [f"(local.get $c{i})" for i in range(count)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = f"({instruction} {total} {part})"
+    return total

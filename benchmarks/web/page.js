@@ -1,0 +1,85 @@
+// @ts-check
+/** What the pages of all runtimes share: they load one model, run it once, and then wait to be measured. */
+
+/**
+ * @typedef {Float32Array | Int32Array | BigInt64Array} Data
+ * @typedef {{name: string, type: "float32" | "int32" | "int64", dims: number[], url: string}} Stored
+ * @typedef {{name: string, type: Stored["type"], dims: number[], data: Data}} Feed
+ * @typedef {{model: string, threads: number, tier: string, feeds: Stored[], expected: Stored[]}} Job
+ *
+ * @typedef {object} Session
+ * @property {number} threads how many it really uses
+ * @property {() => Promise<Record<string, ArrayLike<number | bigint>>>} run from the feeds to arrays of the outputs
+ * @property {() => number} [computeTime] milliseconds of the last run without the way to a Worker and back
+ */
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array };
+
+/**
+ * Make `globalThis.bench`, a promise of the page's functions that is resolved after the first output.
+ * @param {(job: Job, feeds: Promise<Feed[]>) => Promise<Session>} load
+ */
+export function start(load) {
+  const job = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("job")).textContent ?? "");
+  Object.assign(globalThis, { bench: prepare(job, load) });
+}
+
+/** @param {Job} job @param {(job: Job, feeds: Promise<Feed[]>) => Promise<Session>} load */
+async function prepare(job, load) {
+  const session = await load(job, Promise.all(job.feeds.map(fetchFeed)));
+  await session.run();
+  return {
+    /** Milliseconds from navigation to the first output. */
+    coldStart: performance.now(),
+    threads: session.threads,
+    isolated: crossOriginIsolated,
+
+    /** The largest difference of each output from what is expected, relative to the largest value expected. */
+    async compare() {
+      const outputs = await session.run();
+      const errors = job.expected.map(async stored => [
+        stored.name,
+        difference(outputs[stored.name], (await fetchFeed(stored)).data),
+      ]);
+      return Object.fromEntries(await Promise.all(errors));
+    },
+
+    /**
+     * Mean milliseconds of runs that take at least `least` milliseconds together.
+     * @param {number} least
+     * @param {boolean} warm whether to run once before, so that the caches hold the model again
+     */
+    async measure(least, warm) {
+      if (warm) await session.run();
+      let runs = 0;
+      let inside = 0;
+      let total = 0;
+      const begin = performance.now();
+      do {
+        await session.run();
+        inside += session.computeTime?.() ?? 0;
+        runs++;
+        total = performance.now() - begin;
+      } while (total < least);
+      return { ms: total / runs, inside: session.computeTime ? inside / runs : null };
+    },
+  };
+}
+
+/** @param {Stored} stored @returns {Promise<Feed>} */
+async function fetchFeed({ name, type, dims, url }) {
+  return { name, type, dims, data: new ARRAYS[type](await (await fetch(url)).arrayBuffer()) };
+}
+
+/** @param {ArrayLike<number | bigint> | undefined} actual @param {Data} expected */
+function difference(actual, expected) {
+  if (actual?.length !== expected.length) return null;
+  let worst = 0;
+  let scale = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(Number(actual[i]) - Number(expected[i]));
+    if (!(error <= worst)) worst = error;
+    scale = Math.max(scale, Math.abs(Number(expected[i])));
+  }
+  return Number.isNaN(worst) ? null : worst / scale;
+}

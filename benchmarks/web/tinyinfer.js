@@ -1,0 +1,20 @@
+// @ts-check
+/** TinyInfer as an application uses it: the session's Worker, and the way there and back, are part of a run. */
+
+import { InferenceSession, Tensor } from "/tinyinfer/index.js";
+import { start } from "./page.js";
+
+start(async ({ model, threads, tier }, feeds) => {
+  const [session, given] = await Promise.all([InferenceSession.create(model, { threads, tier }), feeds]);
+  const tensors = Object.fromEntries(
+    given.map(({ name, type, dims, data }) => [name, new Tensor(type, data, dims)]),
+  );
+  return {
+    threads: session.threads ?? 1,
+    async run() {
+      const outputs = await session.run(tensors);
+      return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
+    },
+    computeTime: () => session.runTime,
+  };
+});

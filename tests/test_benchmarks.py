@@ -1,0 +1,108 @@
+"""The benchmark's arithmetic and its reports, on made-up measurements: nothing is timed here."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from benchmarks.chart import chart
+from benchmarks.models import macs
+from benchmarks.report import markdown, ratio
+from benchmarks.results import ColdStart, ModelResult, Results, Timing, Transfer, quantile
+from tests.models import conv_graph, tiny_graph
+
+OURS, PEER = "tinyinfer-simd128-1t", "onnxruntime-1t"
+
+
+@pytest.fixture
+def results() -> Results:
+    """One model of 2 G MAC on a machine that makes 20 G MAC/s and reads 10 GB/s: no run takes less than 100 ms."""
+    model = ModelResult("net", "Some Net", macs=2_000_000_000, weight_bytes=400_000_000)
+    model.timings[OURS] = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 125.0]], [119.0], 1e-6)
+    model.timings[PEER] = Timing([[250.0, 250.0], [300.0, 300.0]], [], 1e-6)
+    model.cold[OURS] = ColdStart([40.0, 44.0, 42.0], [20.0, 21.0, 22.0])
+    model.memory[OURS] = 12_000_000
+    model.missing["tfjs-1t"] = "cannot do it\nfor a reason"
+    return Results(
+        "2020-01-02",
+        "Chromium 1.2",
+        "2 cores of Abacus",
+        {"threads": [1], "effort": {"launches": 2, "rounds": 3}},
+        titles={OURS: "TinyInfer simd128", PEER: "onnxruntime-web", "tfjs-1t": "TF.js wasm"},
+        limits={"1": {"mul_add": [18e9, 19e9, 17e9], "relaxed_madd": [20e9, 21e9, 19e9], "read": [10e9]}},
+        models=[model],
+        transfer={OURS: Transfer(50_000, 20_000, 17_000)},
+    )
+
+
+def test_quantiles_are_interpolated():
+    assert quantile([3, 1, 2], 0.5) == 2
+    assert quantile([0, 10], 0.1) == pytest.approx(1)
+    assert quantile([7], 0.9) == 7
+
+
+def test_bound_is_the_slower_of_arithmetic_and_memory(results):
+    (model,) = results.models
+    assert results.bound(model, 1) == pytest.approx(100)
+    model.weight_bytes = 3_000_000_000
+    assert results.bound(model, 1) == pytest.approx(300)
+    assert results.bound(model, 2) is None
+
+
+def test_results_survive_their_file(results, tmp_path):
+    results.save(tmp_path / "deep" / "results.json")
+    assert Results.load(tmp_path / "deep" / "results.json") == results
+
+
+def test_ratios_are_of_medians(results):
+    (model,) = results.models
+    assert ratio(model, OURS, PEER) == pytest.approx(275 / 125)
+    assert ratio(model, OURS, "tfjs-1t") is None
+
+
+def test_launches_that_differ_are_unsteady(results):
+    (model,) = results.models
+    assert not model.timings[OURS].unsteady
+    assert model.timings[PEER].unsteady
+
+
+def test_markdown_tells_times_rates_and_reasons(results):
+    text = markdown(results)
+    row = next(line for line in text.splitlines() if line.startswith("| Some Net | 2.000"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == [
+        "Some Net",
+        "2.000",
+        "100",
+        "125 (122–128)",
+        "32.0",
+        "80%",
+        "275 (250–300) ⚠",
+        "**2.20**",
+        "–",
+        "–",
+    ]
+    assert "| Some Net | 42.0 / 21.0 |" in text
+    assert "| TinyInfer simd128, 1 thread | 50.0 | 20.0 | 17.0 |" in text
+    assert "* Some Net: TF.js wasm, 1 thread: cannot do it\n" in text
+
+
+def test_every_table_row_has_a_cell_for_each_column(results):
+    tables = [block.splitlines() for block in markdown(results).split("\n\n") if block.startswith("|")]
+    assert tables
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_chart_has_a_bar_for_every_contender(results):
+    root = ElementTree.fromstring(chart(results))
+    bars = [rect for rect in root.iter("{http://www.w3.org/2000/svg}rect") if float(rect.get("y")) > 30]
+    widths = [float(bar.get("width")) for bar in bars]
+    assert len(widths) == 2
+    assert widths[0] / widths[1] == pytest.approx(125 / 275, rel=0.01)
+
+
+def test_multiplications_are_counted_per_output():
+    assert macs(tiny_graph()) == 2 * 5 * 3
+    assert macs(conv_graph(size=9)) == (4 * 9 * 9) * (4 * 3 * 3)
