@@ -17,29 +17,18 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from tests.cases import conv, linear, normalization, pooling, reduction, resize
+from tests.contracts import UNIT, Sum, ordinary
 from tests.differential import Case
 from tinyinfer import registry
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, Clamp
 
 OPSET = 21
-UNIT = 2.0**-24
-"""Relative error of one rounding to float32."""
 
 
 def evaluate(case: Case) -> Array:
     """The reference's first output."""
     return interpreter.apply(registry.reference_of(case.op), list(case.inputs), case.attrs)[0]
-
-
-def ordinary(case: Case, seed: int) -> Case:
-    """The case with normally distributed numbers in its float operands: bounds speak of finite arithmetic."""
-    rng = np.random.default_rng(seed)
-    inputs = tuple(
-        rng.standard_normal(a.shape).astype(np.float32) if a is not None and a.dtype == np.float32 else a
-        for a in case.inputs
-    )
-    return Case(case.op, inputs, case.attrs, case.constants)
 
 
 def oracle(op: str, inputs: list[Array | None], **attrs: Any) -> Array:
@@ -293,11 +282,8 @@ def test_conv_transpose(case, seed):
     attrs = {**case.attrs, "clamp": Clamp()}
     terms = w[0].size * x.shape[1]
     magnitude = naive_conv_transpose(np.abs(x), np.abs(w), None if bias is None else np.abs(bias), **attrs)
-    assert_within(
-        evaluate(Case(case.op, case.inputs, attrs)),
-        naive_conv_transpose(x, w, bias, **attrs),
-        (terms + 2) * UNIT * magnitude,
-    )
+    exact = naive_conv_transpose(x, w, bias, **attrs)
+    assert_within(evaluate(Case(case.op, case.inputs, attrs)), exact, Sum(terms + 1, magnitude)(exact))
 
 
 @given(conv.conv("general") | conv.conv("depthwise"), st.integers(0, 99))
@@ -312,7 +298,7 @@ def test_conv(case, seed):
         return y if operands[3] is None else y + operands[3]
 
     magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
-    bound = (w[0].size + 3) * UNIT * magnitude
+    bound = Sum(w[0].size + 2, magnitude)(magnitude)
     assert_within(evaluate(Case(case.op, case.inputs, attrs)), exact(x, w, bias, residual), bound)
 
 
@@ -326,7 +312,7 @@ def test_matmul(case, seed):
         return y + (0 if bias is None else bias) + (0 if residual is None else residual)
 
     magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
-    bound = (case.inputs[0].shape[-1] + 3) * UNIT * magnitude
+    bound = Sum(case.inputs[0].shape[-1] + 2, magnitude)(magnitude)
     assert_within(evaluate(Case(case.op, case.inputs, {"clamp": Clamp()})), exact(*case.inputs), bound)
 
 
