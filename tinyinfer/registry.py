@@ -112,6 +112,7 @@ _TABLE = [
     Operator("Softplus", elementwise.unary_float, ref_functions.softplus, lower_elementwise.unary("softplus"), layout.follow),
     Operator("Mish", elementwise.unary_float, ref_functions.mish, lower_elementwise.unary("mish"), layout.follow),
     Operator("Elu", functions.scaled, ref_functions.elu, lower_functions.scalars("elu"), layout.follow),
+    Operator("Swish", elementwise.unary_float, ref_functions.swish, lower_elementwise.unary("swish"), layout.follow),
     Operator("HardSigmoid", functions.hard_sigmoid, ref_functions.hard_sigmoid, lower_functions.scalars("hard_sigmoid"), layout.follow),
     Operator("HardSwish", elementwise.unary_float, ref_functions.hard_swish, lower_elementwise.unary("hard_swish"), layout.follow),
     Operator("LeakyRelu", functions.scaled, ref_functions.leaky_relu, lower_functions.scalars("leaky_relu"), layout.follow),

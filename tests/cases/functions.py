@@ -60,6 +60,7 @@ CASES = {
     "f32_exp": function("Exp"),
     "f32_log": function("Log"),
     "f32_sigmoid": function("Sigmoid"),
+    "f32_swish": function("Swish"),
     "f32_tanh": function("Tanh"),
     "f32_erf": function("Erf"),
     "f32_gelu": function("Gelu", approximate="none"),

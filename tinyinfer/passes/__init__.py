@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tinyinfer import registry, rewrite
 from tinyinfer.graph import Graph
-from tinyinfer.passes import bias, clamp, identity, normalization, padding, residual
+from tinyinfer.passes import activation, bias, clamp, identity, normalization, padding, residual
 from tinyinfer.passes.common import merge_equal
 
 
@@ -26,6 +26,7 @@ def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
 
 RULES: dict[str, list[rewrite.Rule]] = {
     "identity": identity.RULES,
+    "activation": activation.RULES,
     "normalization": normalization.RULES,
     "bias": bias.RULES,
     "padding": padding.RULES,
@@ -37,6 +38,7 @@ PIPELINE: list[Pass] = [
     Pass("prune", "drop nodes that no output depends on", rewrite.prune),
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
+    _rules("activation", "recognise functions that exporters write out", activation.RULES),
     _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
     _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),
     _rules("padding", "fold zero padding into convolutions", padding.RULES),

@@ -60,6 +60,11 @@ def elu(x: Array, *, alpha: float) -> Array:
     return np.where(x >= 0, x, np.float32(alpha) * elementary.expm1_bounded(below))
 
 
+def swish(x: Array) -> Array:
+    """x·sigmoid(x) (ONNX Swish with α = 1); −∞ gives NaN."""
+    return np.asarray(x * elementary.sigmoid(x))
+
+
 def hard_sigmoid(x: Array, *, alpha: float, beta: float) -> Array:
     """clamp(x·α + β, 0, 1), the sum by multiply-add."""
     return arith.clamp(arith.madd(x, np.float32(alpha), np.float32(beta)), Clamp(0.0, 1.0))

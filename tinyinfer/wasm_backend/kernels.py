@@ -71,6 +71,7 @@ _TABLE = [
     *_rows("exp.wat", ["f32_exp"], "elements"),
     *_rows("log.wat", ["f32_log"], "elements"),
     *_rows("sigmoid.wat", ["f32_sigmoid"], "elements"),
+    *_rows("swish.wat", ["f32_swish"], "elements"),
     *_rows("tanh.wat", ["f32_tanh"], "elements"),
     *_rows("erf.wat", ["f32_erf"], "elements"),
     *_rows("gelu.wat", ["f32_gelu", "f32_gelu_tanh"], "elements"),

@@ -1,0 +1,7 @@
+;; swish — Y = X · sigmoid(X), the product rounded once; −∞ gives NaN.
+;; Writes    exactly y[m0:m1]; reads up to 12 bytes past x · y = x allowed
+(module
+  (func $swish! (param $x v128) (result v128)
+    (f32x4.mul (local.get $x) (call $sigmoid! (local.get $x))))
+  (@kernel "f32_swish" (call $map_x32! (ref.func $swish!)))
+)
