@@ -32,6 +32,7 @@ WEB_TOOLING = {
     "package-lock.json",
     "package.json",
     "tsconfig.json",
+    "tsconfig.types.json",
     "types",
     "vendor",
 }

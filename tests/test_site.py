@@ -1,0 +1,71 @@
+"""The deployed folder, as `tinyinfer serve` serves it, in headless Chromium.
+
+TINYINFER_TEST_SITE names the folder; without it, the folder is made from the digits example.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.commands import run, start
+from tests.conftest import ROOT
+from tests.test_server import address
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("TINYINFER_TEST_SITE")
+    if named:
+        return ROOT / named
+    out = tmp_path_factory.mktemp("deployed") / "site"
+    run("bundle", ROOT / "examples" / "digits" / "digits.onnx", "-o", out, "--demo")
+    return out
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    process = start("serve", folder, "--port", "0")
+    host, port = address(process)
+    yield f"http://{host}:{port}/"
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def test_every_file_is_the_one_listed(folder: Path) -> None:
+    text = (folder / "files.js").read_text()
+    listed = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert {"index.html", "index.js", "kernels.simd128.wasm", "digits.tinf"} <= set(listed)
+    for name, digest in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_page_reads_digits_and_works_offline(visitor: Page, url: str) -> None:
+    visitor.goto(url)
+    for digit in (7, 2):
+        visitor.get_by_role("button", name=f"Draw a {digit}").click()
+        expect(visitor.locator("#answer")).to_have_text(str(digit))
+    assert visitor.evaluate("crossOriginIsolated")
+    expect(visitor.locator("#offline")).to_have_text("Works offline")
+    visitor.context.set_offline(True)
+    visitor.reload()
+    visitor.get_by_role("button", name="Draw a 4").click()
+    expect(visitor.locator("#answer")).to_have_text("4")
