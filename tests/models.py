@@ -38,11 +38,24 @@ def conv_graph(size: int = 9) -> Graph:
     return builder.build()
 
 
-def add_graph(dtype: DType) -> Graph:
-    """z = a + b, both of shape [2, 3], for an integer or float type."""
+def add_graph(dtype: DType, rows: int = 2) -> Graph:
+    """z = a + b, both of shape [rows, 3], for an integer or float type."""
     builder = registry.builder("add")
-    a, b = (builder.input(name, TensorType(dtype, (2, 3))) for name in "ab")
+    a, b = (builder.input(name, TensorType(dtype, (rows, 3))) for name in "ab")
     builder.output("z", builder.add1("Add", a, b))
+    return builder.build()
+
+
+def logic_graph() -> Graph:
+    """Booleans and bytes: less = a < b, either = less or not c, turned = the transpose of bytes u."""
+    builder = registry.builder("logic")
+    a, b = (builder.input(name, TensorType(DType.INT32, (3, 5))) for name in "ab")
+    c = builder.input("c", TensorType(DType.BOOL, (3, 5)))
+    u = builder.input("u", TensorType(DType.UINT8, (3, 5)))
+    less = builder.add1("Less", a, b)
+    builder.output("less", less)
+    builder.output("either", builder.add1("Or", less, builder.add1("Not", c)))
+    builder.output("turned", builder.add1("Transpose", u, perm=(1, 0)))
     return builder.build()
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.differential import assert_same_bits
-from tests.models import add_graph, conv_graph, reference, tinf_of, tiny_graph
+from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph
 from tests.website import Site, assert_no_workers, run_in_browser, serve
 from tinyinfer import InferenceSession
 from tinyinfer.bundle import web_files
@@ -52,6 +52,8 @@ def feeds_for(graph: Graph, seed: int) -> dict[str, Array]:
             special = random.choice(np.float32([0.0, -0.0, 1e-42, np.inf, -np.inf, np.nan, 3e38]), value.shape)
             usual = random.standard_normal(value.shape).astype(np.float32)
             raw = np.where(random.random(value.shape) < 0.05, special, usual)
+        elif value.dtype is DType.BOOL:
+            raw = random.random(value.shape) < 0.5
         feeds[name] = raw
     return feeds
 
@@ -67,6 +69,7 @@ def feeds_for(graph: Graph, seed: int) -> dict[str, Array]:
         pytest.param(add_graph(DType.FLOAT), id="float32"),
         pytest.param(add_graph(DType.INT32), id="int32"),
         pytest.param(add_graph(DType.INT64), id="int64"),
+        pytest.param(logic_graph(), id="bool-uint8"),
     ],
 )
 def test_same_bits_as_reference_and_wasmtime(graph: Graph, page: Page, site: Site) -> None:
@@ -111,6 +114,17 @@ def test_plans_for_several_shapes(page: Page, site: Site) -> None:
         for name, expected in reference(conv_graph(n), {"x": data}).items():
             actual = np.frombuffer(site.received[f"{name}{i}"], np.float32).reshape(expected.shape)
             assert_same_bits(actual, expected, f"{name} at {n}×{n}")
+
+
+def test_shapes_of_different_plans_do_not_mix(page: Page, site: Site) -> None:
+    site.files["add.tinf"] = tinf_of(add_graph(DType.FLOAT, 2), add_graph(DType.FLOAT, 4))
+    body = """const session = await create({}, "/add.tinf");
+        const [a, b] = [2, 4].map(n => new Tensor("float32", new Float32Array(3 * n), [n, 3]));
+        return await session.run({ a, b });"""
+    assert attempt(page, site, body) == (
+        "FeedError: these shapes of inputs do not go together. Expected: "
+        "a: float32[2,3], b: float32[2,3] or a: float32[4,3], b: float32[4,3]."
+    )
 
 
 # ── the API ──────────────────────────────────────────────────────────────────────────────────────────────────────────
