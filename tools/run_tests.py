@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_310 = ROOT / ".venv310" / "bin" / "python"
+IN_PARALLEL = ["-n", "auto", "--dist", "worksteal"]
 NO_TESTS_COLLECTED = 5  # pytest's exit code; a selection by ARGS may leave one of the runs empty
 
 
@@ -23,7 +24,7 @@ def run_pytest(python: Path, arguments: list[str], environment: dict[str, str]) 
     """Run pytest under `python`; its exit code and the number of tests by outcome."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [str(python), "-m", "pytest", f"--junitxml={report}", *arguments]
+        command = [str(python), "-m", "pytest", *IN_PARALLEL, f"--junitxml={report}", *arguments]
         code = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
         return code, count_outcomes(report) if report.is_file() else Counter(failed=1)
 
