@@ -58,24 +58,27 @@ def feeds_of(case: Case) -> dict[str, Array]:
     return {f"x{i}": a for i, a in enumerate(case.inputs) if a is not None and i not in case.constants}
 
 
-def check_case(case: Case, engine: str, kernel: str | None = None, split: int = 1) -> None:
-    """Assert that `engine` gives the reference's bits for `case`, and that `kernel` took part."""
+def check_case(
+    case: Case, engine: str, kernel: str | None = None, split: int = 1, tier: str = "simd128"
+) -> None:
+    """Assert that `engine` gives the bits of the tier's reference for `case`, and that `kernel` took part."""
     graph = graph_of(case)
     plan = compiler.lower(graph)
     used = {step.kernel for step in plan.steps}
     assert kernel is None or kernel in used, f"{case} lowers to {sorted(used)}, not to {kernel}"
-    expected = interpreter.run(graph, feeds_of(case), registry.reference_of)
+    expected = interpreter.run(graph, feeds_of(case), registry.reference_of, tier)
     for poison in POISON:
-        actual = run_hostile(plan, feeds_of(case), engine, poison, split)
+        actual = run_hostile(plan, feeds_of(case), engine, poison, split, tier)
         for name, reference in expected.items():
-            assert_same_bits(actual[name], reference, f"{case}: output {name} under {engine}, poison {poison:#x}")
+            what = f"{case}: output {name} under {engine} ({tier}), poison {poison:#x}"
+            assert_same_bits(actual[name], reference, what)
 
 
 def run_hostile(
-    plan: Plan, feeds: Mapping[str, Array], engine: str, poison: int, split: int
+    plan: Plan, feeds: Mapping[str, Array], engine: str, poison: int, split: int, tier: str = "simd128"
 ) -> dict[str, Array]:
     """Run `plan` in poisoned memory with its calls cut in two, then check that nothing else was written."""
-    runner = PlanRunner(plan, load_kernels(), engine)
+    runner = PlanRunner(plan, load_kernels(tier), engine)
     runner.memory[plan.arena_offset :] = poison
     before = runner.memory.copy()
     runner.feed(feeds)

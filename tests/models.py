@@ -11,7 +11,7 @@ from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, Clamp, DType, TensorType
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import hashes
 
 
 def tiny_graph(rows: int = 2) -> Graph:
@@ -63,12 +63,11 @@ def tinf_of(
     *graphs: Graph, kernels: Mapping[str, str] | None = None, metadata: Mapping[str, str] | None = None
 ) -> bytes:
     """The `.tinf` file of graphs that differ in shapes only, lowered as they stand."""
-    module = load_kernels()
     plans = compiler.lower_together(graphs)
-    wanted = {module.tier: module.sha256} if kernels is None else kernels
+    wanted = hashes() if kernels is None else kernels
     return tinf.encode(tinf.ModelFile(graphs[0].name, plans, wanted, metadata or {}))
 
 
-def reference(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs by the reference semantics."""
-    return interpreter.run(graph, feeds, registry.reference_of)
+def reference(graph: Graph, feeds: Mapping[str, Array], tier: str = "simd128") -> dict[str, Array]:
+    """The outputs by the reference semantics of a tier."""
+    return interpreter.run(graph, feeds, registry.reference_of, tier)

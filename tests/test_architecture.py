@@ -39,7 +39,7 @@ REFERENCE_NUMPY = {
     "movement": "array asarray ascontiguousarray broadcast_arrays broadcast_shapes broadcast_to concatenate empty flip "
     "full moveaxis ndindex ones_like pad repeat stack take zeros zeros_like",
     "selection": "where isnan signbit flatnonzero argmax argmin",
-    "one rounding, or none": "abs ceil floor rint sqrt trunc",
+    "one rounding, or none": "abs add ceil floor multiply rint sqrt trunc",
     "integers": "arange iinfo maximum minimum",
     "types": "bool_ dtype errstate float32 float64 floating inf int32 int64 intp issubdtype nan result_type shape",
 }

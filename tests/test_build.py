@@ -17,6 +17,8 @@ from tinyinfer.wasm_backend import build, kernel_module
 pytest.importorskip("wasmtime", reason="wasmtime assembles kernels and is not installed here")
 REPOSITORY = Path(__file__).resolve().parents[1]
 MACRO = "(func $m! (param $x i32) (result i32) (local.get $x))"
+FILES = ["kernels.json", "kernels.relaxed.wasm", "kernels.simd128.wasm"]
+RELAXED_MADD = b"\xfd\x85\x02"  # f32x4.relaxed_madd
 KERNEL = """
 ;; adds one
 (module
@@ -32,7 +34,8 @@ def folder(tmp_path: Path) -> Path:
     """A folder of kernel sources with one kernel."""
     folder = tmp_path / "kernels_wat"
     (folder / "tier").mkdir(parents=True)
-    (folder / "tier" / "simd128.wat").write_text(MACRO)
+    for tier in kernel_module.TIERS:
+        (folder / "tier" / f"{tier}.wat").write_text(MACRO)
     (folder / "one.wat").write_text(KERNEL)
     return folder
 
@@ -60,16 +63,16 @@ def test_sources_are_read_libraries_first(folder: Path):
 
 
 def test_unknown_tier(folder: Path):
-    with pytest.raises(WatError, match=r"fast.wat: no such tier in .*; found: simd128"):
+    with pytest.raises(WatError, match=r"fast.wat: no such tier in .*; found: relaxed, simd128"):
         build.read_sources(folder, "fast")
-    with pytest.raises(WatError, match="unknown tier 'fast'; known: simd128"):
+    with pytest.raises(WatError, match="unknown tier 'fast'; known: simd128, relaxed"):
         kernel_module.ensure_built("fast")
 
 
 def test_build_writes_module_and_manifest(checkout: Path, tmp_path: Path):
     out = tmp_path / "out"
     module = kernel_module.ensure_built("simd128", out)
-    assert sorted(path.name for path in out.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
+    assert sorted(path.name for path in out.iterdir()) == FILES
     assert (out / "kernels.simd128.wasm").read_bytes() == module.wasm
     manifest = json.loads((out / "kernels.json").read_text())
     assert manifest["kernels"] == {"f32_one": {"params": [["y", "i32"], ["lo", "f32"]], "results": ["i32"]}}
@@ -132,14 +135,14 @@ def start_build(out: Path, *options: str, seed: int = 0) -> subprocess.Popen[str
 def test_build_is_reproducible(tmp_path: Path):
     for seed in (1, 2):
         assert start_build(tmp_path / str(seed), seed=seed).wait() == 0
-    for name in ("kernels.json", "kernels.simd128.wasm"):
+    for name in FILES:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_two_builds_at_once(tmp_path: Path):
     builds = [start_build(tmp_path) for _ in range(2)]
     assert [process.wait() for process in builds] == [0, 0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kernels.json", "kernels.simd128.wasm"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert kernel_module.load(tmp_path, "simd128") is not None
 
 
@@ -149,3 +152,23 @@ def test_command_prints_sizes_and_hash(tmp_path: Path):
     assert module is not None
     for shown in ("kernels.simd128.wasm", f"{len(module.wasm):,}", module.sha256[:12], *module.signatures):
         assert shown in output
+
+
+def code_of(assembled: build.Assembled) -> dict[str, bytes]:
+    bodies = build._code_bodies(assembled.module.wasm)
+    return {name: assembled.module.wasm[i:j] for name, (i, j) in zip(assembled.code_sizes, bodies, strict=True)}
+
+
+def test_tiers_differ_in_the_multiply_add_only():
+    simd128, relaxed = (
+        build.assemble(build.read_sources(kernel_module.SOURCES[0], tier), tier) for tier in kernel_module.TIERS
+    )
+    assert relaxed.module.signatures == simd128.module.signatures
+    assert relaxed.results == simd128.results
+    portable, fused = code_of(simd128), code_of(relaxed)
+    assert list(fused) == list(portable)
+    differ = {name for name in fused if fused[name] != portable[name]}
+    assert differ == {name for name in fused if simd128.code_sizes[name] != relaxed.code_sizes[name]}
+    assert differ == {name for name in fused if RELAXED_MADD in fused[name]}
+    assert {"f32_gemm", "f32_exp", "f32_softmax"} <= differ
+    assert not {"f32_add", "f32_pow", "x32_copy"} & differ

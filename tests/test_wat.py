@@ -122,24 +122,38 @@ def test_error_names_place_and_remedy(case: str):
         build.assemble([wat.Source("test.wat", text)])
 
 
-@pytest.mark.parametrize(
-    "instruction",
-    [
-        "(f32x4.relaxed_madd (local.get $x) (local.get $x) (local.get $x))",
-        "(i16x8.extmul_low_i8x16_s (local.get $x) (local.get $x))",
-        "(i16x8.extadd_pairwise_i8x16_s (local.get $x))",
-        "(i16x8.q15mulr_sat_s (local.get $x) (local.get $x))",
-        "(i8x16.popcnt (local.get $x))",
-        "(f64x2.promote_low_f32x4 (local.get $x))",
-        "(f32x4.demote_f64x2_zero (local.get $x))",
-    ],
-)
-def test_portable_tier_refuses_new_instructions(instruction: str):
-    name = instruction[1:].split()[0]
+NEW = [
+    "(i16x8.extmul_low_i8x16_s (local.get $x) (local.get $x))",
+    "(i16x8.extadd_pairwise_i8x16_s (local.get $x))",
+    "(i16x8.q15mulr_sat_s (local.get $x) (local.get $x))",
+    "(i8x16.popcnt (local.get $x))",
+    "(f64x2.promote_low_f32x4 (local.get $x))",
+    "(f32x4.demote_f64x2_zero (local.get $x))",
+    "(f64x2.relaxed_madd (local.get $x) (local.get $x) (local.get $x))",
+    "(f32x4.relaxed_nmadd (local.get $x) (local.get $x) (local.get $x))",
+    "(f32x4.relaxed_min (local.get $x) (local.get $x))",
+]
+MADD = "(f32x4.relaxed_madd (local.get $x) (local.get $x) (local.get $x))"
+
+
+def assemble_with(instruction: str, tier: str) -> build.Assembled:
     text = f"""
         (func $m! (param $x v128) (result v128) {instruction})
         (func $f (export "f") (param $p i32)
           (v128.store (local.get $p) (call $m! (v128.load (local.get $p)))))
+        (import "env" "memory" (memory 1))
     """
-    with pytest.raises(WatError, match=rf"test.wat:2:49: {name} is not available in the simd128 tier"):
-        build.assemble([wat.Source("test.wat", text)])
+    return build.assemble([wat.Source("test.wat", text)], tier)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "tier"), [(MADD, "simd128"), *((text, tier) for text in NEW for tier in ("simd128", "relaxed"))]
+)
+def test_tiers_refuse_instructions_that_are_not_theirs(instruction: str, tier: str):
+    name = instruction[1:].split()[0]
+    with pytest.raises(WatError, match=rf"test.wat:2:49: {name} is not available in the {tier} tier"):
+        assemble_with(instruction, tier)
+
+
+def test_relaxed_tier_has_the_multiply_add():
+    assert b"\xfd\x85\x02" in assemble_with(MADD, "relaxed").module.wasm

@@ -2,7 +2,7 @@
 
     index.js worker.js …    the runtime, plain ES modules that find each other by relative paths
     vendor/idb.js           its one dependency, and its licence
-    kernels.simd128.wasm    the kernels, byte for byte those that the Python engines run
+    kernels.<tier>.wasm     the kernels, byte for byte those that the Python engines run; a page loads one of them
     <name>.tinf             the models
     sw.js, files.js         a service worker that keeps the whole folder for use without a network, and its list
     index.html demo.*       the demo page; it loads digits.tinf
@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from tinyinfer.errors import PlanError, TinyInferError
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.kernel_module import load_kernels, module_file
+from tinyinfer.wasm_backend.kernel_module import TIERS, hashes, load_kernels, module_file
 
 PACKAGE = Path(__file__).resolve().parent
 WEB = (PACKAGE / "_web", PACKAGE.parent / "web")
@@ -77,8 +77,7 @@ def _shipped(path: Path) -> bytes:
 
 
 def _kernel_files() -> dict[str, bytes]:
-    kernels = load_kernels()
-    return {module_file(kernels.tier): kernels.wasm}
+    return {module_file(tier): load_kernels(tier).wasm for tier in TIERS}
 
 
 def _list_of(files: Mapping[str, bytes]) -> bytes:
@@ -90,13 +89,14 @@ def _list_of(files: Mapping[str, bytes]) -> bytes:
 def _check_model(name: str, blob: bytes) -> None:
     if PurePosixPath(name).name != name or not name.endswith(".tinf"):
         raise TinyInferError(f"{name!r} cannot be a model's file name; expected one like 'model.tinf'")
-    kernels = load_kernels()
-    wanted = tinf.decode(blob, name).kernels.get(kernels.tier)
-    if wanted != kernels.sha256:
-        raise PlanError(
-            f"{name} was compiled for other kernels (SHA-256 {str(wanted)[:12]}…, installed {kernels.sha256[:12]}…); "
-            "compile it again with this version of TinyInfer"
-        )
+    file = tinf.decode(blob, name)
+    for tier, sha256 in hashes().items():
+        wanted = file.kernels.get(tier)
+        if wanted != sha256:
+            raise PlanError(
+                f"{name} was compiled for other kernels ({tier}: SHA-256 {str(wanted)[:12]}…, installed "
+                f"{sha256[:12]}…); compile it again with this version of TinyInfer"
+            )
 
 
 def _check_target(out: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tinyinfer import frontend, passes, registry
 from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend import layout, tinf
-from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
+from tinyinfer.wasm_backend.kernel_module import KernelModule, hashes, load_kernels
 from tinyinfer.wasm_backend.lowering import Lowering, Shared
 from tinyinfer.wasm_backend.plan import Plan
 
@@ -59,7 +59,6 @@ def compile(
     UnsupportedError (all unsupported operators at once) or ShapeError.
     """
     bindings = [shapes] if isinstance(shapes, Mapping) else list(shapes) or [{}]
-    kernels = load_kernels()
     imported, optimized = [], []
     for binding in bindings:
         progress("import")
@@ -70,15 +69,13 @@ def compile(
             graph = passes.run(graph)
         optimized.append(graph)
     progress("plan")
-    plans = lower_together(optimized, kernels)
-    file = tinf.ModelFile(
-        imported[0].name, plans, {kernels.tier: kernels.sha256}, dict(imported[0].metadata)
-    )
+    plans = lower_together(optimized)
+    file = tinf.ModelFile(imported[0].name, plans, hashes(), dict(imported[0].metadata))
     return CompiledModel(tuple(imported), tuple(optimized), file)
 
 
 def lower(graph: Graph, kernels: KernelModule | None = None) -> Plan:
-    """The plan of one graph, as it stands, for the simd128 kernels."""
+    """The plan of one graph, as it stands; the same for all tiers, whose kernels have the same signatures."""
     (plan,) = lower_together([graph], kernels)
     return plan
 

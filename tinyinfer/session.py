@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tinyinfer.compiler import CompiledModel, compile
 from tinyinfer.errors import FeedError, ModelError, PlanError
 from tinyinfer.types import Array
-from tinyinfer.wasm_backend import tinf
+from tinyinfer.wasm_backend import engines, tinf
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
@@ -24,22 +24,29 @@ class InferenceSession:
     """Runs a model with the WebAssembly kernels under a Python engine.
 
     `model` is a path or the bytes of a `.tinf` file, the path of an ONNX file (compiled on the spot), or the result
-    of `tinyinfer.compile`. `engine` is "wasmtime" or "wasmer".
+    of `tinyinfer.compile`. `engine` is "wasmtime" or "wasmer"; `tier` is "simd128", which runs everywhere, or
+    "relaxed", whose multiply-adds round once (wasmtime only).
 
         session = InferenceSession("model.tinf")
         outputs = session.run({"image": image})
     """
 
-    def __init__(self, model: ModelSource, engine: str = "wasmtime") -> None:
+    def __init__(self, model: ModelSource, engine: str = "wasmtime", tier: str = "simd128") -> None:
+        engines.check_tier(engine, tier)
         self._file = _load(model)
         self._engine = engine
-        self._kernels = kernels_for(self._file)
+        self._kernels = kernels_for(self._file, tier)
         self._runners: dict[int, PlanRunner] = {}
         self._runner(self._file.plans[0])
 
     @property
     def name(self) -> str:
         return self._file.name
+
+    @property
+    def tier(self) -> str:
+        """Which of the kernel modules runs."""
+        return self._kernels.tier
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -74,13 +81,18 @@ class InferenceSession:
         return self._runners[key]
 
 
-def kernels_for(file: tinf.ModelFile) -> KernelModule:
-    """The installed kernels; PlanError when the model was compiled for others."""
-    kernels = load_kernels()
-    wanted = file.kernels.get(kernels.tier)
+def kernels_for(file: tinf.ModelFile, tier: str = "simd128") -> KernelModule:
+    """The installed kernels of a tier; PlanError when the model was compiled for others."""
+    kernels = load_kernels(tier)
+    wanted = file.kernels.get(tier)
+    if wanted is None:
+        raise PlanError(
+            f"model {file.name} was compiled for {', '.join(file.kernels) or 'no kernels'}, not for the {tier} tier; "
+            "compile it again with this version of TinyInfer"
+        )
     if wanted != kernels.sha256:
         raise PlanError(
-            f"model {file.name} was compiled for other kernels (SHA-256 {str(wanted)[:12]}…, installed "
+            f"model {file.name} was compiled for other kernels (SHA-256 {wanted[:12]}…, installed "
             f"{kernels.sha256[:12]}…); compile it again with this version of TinyInfer"
         )
     return kernels

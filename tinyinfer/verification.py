@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,7 +24,8 @@ from tinyinfer.feeds import by_position, random_feeds
 from tinyinfer.graph import Graph, Value
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array
-from tinyinfer.wasm_backend.build import load_kernels
+from tinyinfer.wasm_backend.engines import check_tier
+from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
 
@@ -63,6 +65,7 @@ class NodeResult:
     elements: int
     """Elements of all its outputs."""
     mismatches: tuple[Mismatch, ...]
+    tier: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class OutputDifference:
     max_rel: float
     """The largest difference divided by the largest magnitude of the expected output."""
     rtol: float
+    tier: str
 
     @property
     def ok(self) -> bool:
@@ -86,14 +90,20 @@ class VerificationReport:
 
     model: str
     engines: tuple[str, ...]
-    kernels_sha256: str
+    kernels: Mapping[str, str]
+    """The SHA-256 of the kernel module of each tier that was verified."""
     nodes: tuple[NodeResult, ...]
+    """All nodes of all plans on the first tier, then on the next one."""
     differences: tuple[OutputDifference, ...] = ()
     """One for each final output that had an expected value; computed from the reference's outputs."""
 
     @property
+    def tiers(self) -> tuple[str, ...]:
+        return tuple(self.kernels)
+
+    @property
     def identical(self) -> bool:
-        """Whether every node gave the reference's bits on every engine."""
+        """Whether every node gave the reference's bits on every engine and tier."""
         return not any(node.mismatches for node in self.nodes)
 
     @property
@@ -103,11 +113,13 @@ class VerificationReport:
 
     @property
     def steps(self) -> int:
-        return sum(len(node.kernels) for node in self.nodes)
+        """Steps of all plans."""
+        return sum(len(node.kernels) for node in self.nodes if node.tier == self.tiers[0])
 
     @property
     def elements(self) -> int:
-        return sum(node.elements for node in self.nodes)
+        """Elements of all outputs of all nodes of all plans."""
+        return sum(node.elements for node in self.nodes if node.tier == self.tiers[0])
 
     @property
     def first_mismatch(self) -> tuple[NodeResult, Mismatch] | None:
@@ -122,6 +134,7 @@ def verify(
     model: str | os.PathLike[str] | CompiledModel,
     *,
     engines: Sequence[str] = ("wasmtime",),
+    tiers: Sequence[str] = ("simd128",),
     feeds: Mapping[str, ArrayLike] | None = None,
     seed: int = 0,
     shapes: Shapes | Sequence[Shapes] = (),
@@ -131,6 +144,8 @@ def verify(
 ) -> VerificationReport:
     """Run every step of a model's plans on `engines` and compare each node with the reference, bit for bit.
 
+    Each of `tiers` has its own kernels and its own reference: on "relaxed" multiply-adds round once, which wasmtime
+    runs and wasmer does not. What the compiler folded is part of the file and the same on all tiers.
     `model` is an ONNX file or the result of `compile` (a `.tinf` file holds no graph to compare with). Inputs are
     `feeds`, which choose the plan by their shapes, or random ones made from `seed`, on every plan. `expected` maps
     output names (or `output_<position>`) to values that the final outputs must meet within `rtol` of their largest
@@ -144,30 +159,39 @@ def verify(
     if feeds is not None:
         chosen = choose_plan(compiled.file.plans, feeds)
         pairs = [pair for pair in pairs if pair[1] is chosen]
-    total = sum(len(graph.nodes) for graph, _ in pairs)
+    kernels = {tier: kernels_of(engines, tier) for tier in tiers}
+    total = sum(len(graph.nodes) for graph, _ in pairs) * len(kernels)
     nodes: list[NodeResult] = []
     differences: list[OutputDifference] = []
     progress(0, total, "")
-    for graph, plan in pairs:
+    for module, (graph, plan) in product(kernels.values(), pairs):
         inputs = random_feeds(plan.inputs, seed) if feeds is None else check_feeds(plan.inputs, feeds)
-        check = _PlanCheck(graph, plan, engines)
+        check = _PlanCheck(graph, plan, engines, module)
         for result in check.run(inputs):
             nodes.append(result)
             progress(len(nodes), total, result.name)
         if expected is not None:
-            differences.extend(_differences(check.outputs, by_position(expected, list(graph.outputs), "output"), rtol))
-    return VerificationReport(
-        compiled.file.name, tuple(engines), load_kernels().sha256, tuple(nodes), tuple(differences)
-    )
+            wanted = by_position(expected, list(graph.outputs), "output")
+            differences.extend(_differences(check.outputs, wanted, rtol, module.tier))
+    hashes = {tier: module.sha256 for tier, module in kernels.items()}
+    return VerificationReport(compiled.file.name, tuple(engines), hashes, tuple(nodes), tuple(differences))
+
+
+def kernels_of(names: Sequence[str], tier: str) -> KernelModule:
+    """The module of a tier; EngineError when one of the engines does not run it."""
+    for name in names:
+        check_tier(name, tier)
+    return load_kernels(tier)
 
 
 class _PlanCheck:
-    """One plan loaded into every engine, walked node by node beside the reference."""
+    """One plan loaded into every engine, walked node by node beside the reference of the same tier."""
 
-    def __init__(self, graph: Graph, plan: Plan, engines: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, plan: Plan, engines: Sequence[str], kernels: KernelModule) -> None:
         self._graph = graph
         self._plan = plan
-        self._runners = {name: PlanRunner(plan, load_kernels(), name) for name in engines}
+        self._tier = kernels.tier
+        self._runners = {name: PlanRunner(plan, kernels, name) for name in engines}
         self._steps: list[list[Step]] = [[] for _ in graph.nodes]
         for step in plan.steps:
             self._steps[step.node].append(step)
@@ -178,7 +202,7 @@ class _PlanCheck:
         for runner in self._runners.values():
             runner.feed(feeds)
         finals = _Finals(self._graph, feeds)
-        reference = interpreter.trace(self._graph, feeds, registry.reference_of)
+        reference = interpreter.trace(self._graph, feeds, registry.reference_of, self._tier)
         last = len(self._graph.nodes) - 1
         if last < 0:
             self.outputs = finals.arrays()
@@ -195,6 +219,7 @@ class _PlanCheck:
                 tuple(step.kernel for step in self._steps[i]),
                 sum(value.type.size for value in node.outputs),
                 tuple(m for name in self._runners for m in self._compare(name, i, bindings)),
+                self._tier,
             )
 
     def _compare(self, engine: str, index: int, bindings: Sequence[tuple[Binding, Array]]) -> Iterator[Mismatch]:
@@ -226,7 +251,7 @@ class _Finals:
 
 
 def _differences(
-    actual: Mapping[str, Array], expected: Mapping[str, ArrayLike], rtol: float
+    actual: Mapping[str, Array], expected: Mapping[str, ArrayLike], rtol: float, tier: str
 ) -> Iterator[OutputDifference]:
     for name, given in expected.items():
         want = np.asarray(given)
@@ -241,4 +266,4 @@ def _differences(
         equal = (got == want) | (np.isnan(exact) & np.isnan(got))
         largest = float(np.where(equal, 0.0, np.where(np.isnan(distance), np.inf, distance)).max(initial=0.0))
         scale = float(np.abs(exact[np.isfinite(exact)]).max(initial=0.0)) or 1.0
-        yield OutputDifference(name, largest, largest / scale, rtol)
+        yield OutputDifference(name, largest, largest / scale, rtol, tier)

@@ -18,7 +18,7 @@ from tinyinfer.graph import Graph, Node
 from tinyinfer.session import kernels_for
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
+from tinyinfer.wasm_backend.kernel_module import KernelModule, hashes
 from tinyinfer.wasm_backend.plan import Plan
 
 # Operands that an operator has beside its own work only when another node was fused into it.
@@ -68,10 +68,10 @@ def inspect(
 
 def show_file(file: tinf.ModelFile, path: Path) -> None:
     """Print what a compiled model says of itself."""
-    ours = load_kernels()
+    ours = hashes()
     console.say(f"{path}: {file.name}, {console.size(path.stat().st_size)}, format version {tinf.VERSION}")
     for tier, sha256 in file.kernels.items():
-        known = "the installed ones" if (tier, sha256) == (ours.tier, ours.sha256) else "not the installed ones"
+        known = "the installed ones" if ours.get(tier) == sha256 else "not the installed ones"
         console.say(f"kernels {tier} {sha256[:16]}… ({known})")
     show_bindings(file)
     counts = Counter(node.op for node in file.plans[0].nodes)

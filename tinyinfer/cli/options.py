@@ -18,6 +18,13 @@ class EngineName(str, Enum):
     WASMER = "wasmer"
 
 
+class TierName(str, Enum):
+    """The kernel modules: what a multiply-add is."""
+
+    SIMD128 = "simd128"
+    RELAXED = "relaxed"
+
+
 class RunnerName(str, Enum):
     """What can run a model: an engine, or the NumPy reference."""
 

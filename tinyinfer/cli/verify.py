@@ -12,7 +12,7 @@ from rich.text import Text
 from tinyinfer import verification
 from tinyinfer.cli import console
 from tinyinfer.cli.models import compile_onnx, input_names, only, read_feeds
-from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shapes
+from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shapes, TierName
 from tinyinfer.errors import EngineError
 from tinyinfer.feeds import read_arrays
 from tinyinfer.types import Array
@@ -24,6 +24,14 @@ MOST_SHOWN = 10
 
 Engines = Annotated[
     list[EngineName], typer.Option("--engine", help="An engine to run the plan on; repeatable. Default: wasmtime.")
+]
+Tiers = Annotated[
+    list[TierName],
+    typer.Option(
+        "--tier",
+        help="A tier of the kernels to verify: simd128 runs everywhere, relaxed rounds a multiply-add once; "
+        "repeatable. Default: simd128.",
+    ),
 ]
 AllEngines = Annotated[bool, typer.Option("--all-engines", help="Every engine that this Python has.")]
 Feeds = Annotated[
@@ -43,6 +51,7 @@ def verify(
     model: OnnxModel,
     engine: Engines = [],
     all_engines: AllEngines = False,
+    tier: Tiers = [],
     shape: Shapes = [],
     feeds: Feeds = None,
     seed: Seed = 0,
@@ -60,6 +69,7 @@ def verify(
       tinyinfer verify model.onnx
       tinyinfer verify model.onnx --engine wasmtime --engine wasmer
       tinyinfer verify model.onnx --all-engines --seed 7
+      tinyinfer verify model.onnx --tier simd128 --tier relaxed
       tinyinfer verify model.onnx --expect io_0.npz --rtol 1e-3
     """
     names = input_names(model)
@@ -67,27 +77,29 @@ def verify(
     given = None if source is None else read_feeds(source, names)
     expected = None if expect is None else _without_inputs(read_arrays(expect), names)
     compiled = compile_onnx(model, shape, not no_optimize, only(given or {}, names))
-    chosen = choose_engines([e.value for e in engine], all_engines)
+    tiers = list(dict.fromkeys(t.value for t in tier)) or ["simd128"]
+    chosen = choose_engines([e.value for e in engine], all_engines, tiers)
     with console.progress("verify") as advance:
         report = verification.verify(
-            compiled, engines=chosen, feeds=given, seed=seed, expected=expected, rtol=rtol, progress=advance
+            compiled, engines=chosen, tiers=tiers, feeds=given, seed=seed, expected=expected, rtol=rtol,
+            progress=advance,
         )
     show_report(report)
     if not report.ok:
         raise typer.Exit(1)
 
 
-def choose_engines(named: Sequence[str], every: bool) -> list[str]:
-    """The engines asked for, each once; with `every`, all that this Python has, with a note for each that it lacks."""
+def choose_engines(named: Sequence[str], every: bool, tiers: Iterable[str] = ("simd128",)) -> list[str]:
+    """The engines asked for, each once; with `every`, all that can run the tiers here, with a note for each other."""
     if not every:
         return list(dict.fromkeys(named)) or ["wasmtime"]
-    problems = {name: engines.problem(name) for name in engines.ENGINES}
+    problems = {name: engines.problem(name, tiers) for name in engines.ENGINES}
     for name, problem in problems.items():
         if problem is not None:
             console.note(f"without {name}: {problem}")
     available = [name for name, problem in problems.items() if problem is None]
     if not available:
-        raise EngineError("this Python has no WebAssembly engine; install one: pip install wasmtime")
+        raise EngineError("this Python has no WebAssembly engine for this; install one: pip install wasmtime")
     return available
 
 
@@ -96,19 +108,21 @@ def show_report(report: VerificationReport) -> None:
     console.show_table(
         f"{report.model}: the plan, node by node, against the reference",
         ["operator", ">nodes", ">steps", ">elements", "kernels",
-         *report.engines],
-        [_operator_row(op, nodes, report.engines) for op, nodes in _by_operator(report.nodes).items()],
+         *(_column(engine, tier, report) for tier in report.tiers for engine in report.engines)],
+        [_operator_row(op, nodes, report) for op, nodes in _by_operator(report.nodes).items()],
     )  # fmt: skip
     _show_mismatches(report)
     for difference in report.differences:
+        mark, output = "✓" if difference.ok else "✗", _on(difference.output, difference.tier)
         console.say(
-            f"{'✓' if difference.ok else '✗'} output {difference.output}: largest difference from the expected values "
+            f"{mark} output {output}: largest difference from the expected values "
             f"{difference.max_abs:.3g}, {difference.max_rel:.3g} of the largest value (allowed: {difference.rtol:g})",
             "green" if difference.ok else "red",
         )
     if report.identical:
         console.say(
-            f"✓ {report.steps:,} steps, {report.elements:,} elements: bit-identical on {', '.join(report.engines)}",
+            f"✓ {report.steps:,} steps, {report.elements:,} elements: bit-identical on {', '.join(report.engines)}"
+            + (f", tiers {', '.join(report.tiers)}" if report.tiers != ("simd128",) else ""),
             "bold green",
         )
 
@@ -120,11 +134,24 @@ def _by_operator(nodes: Iterable[NodeResult]) -> dict[str, list[NodeResult]]:
     return groups
 
 
-def _operator_row(op: str, nodes: Sequence[NodeResult], names: Iterable[str]) -> list[console.Cell]:
+def _operator_row(op: str, nodes: Sequence[NodeResult], report: VerificationReport) -> list[console.Cell]:
     kernels = sorted({kernel for node in nodes for kernel in node.kernels})
-    steps = sum(len(node.kernels) for node in nodes)
-    verdicts = [_verdict(sum(any(m.engine == name for m in node.mismatches) for node in nodes)) for name in names]
-    return [op, len(nodes), steps, sum(n.elements for n in nodes), ", ".join(kernels) or "no step", *verdicts]
+    once = [node for node in nodes if node.tier == report.tiers[0]]
+    steps = sum(len(node.kernels) for node in once)
+    verdicts = [
+        _verdict(sum(node.tier == tier and any(m.engine == name for m in node.mismatches) for node in nodes))
+        for tier in report.tiers
+        for name in report.engines
+    ]
+    return [op, len(once), steps, sum(n.elements for n in once), ", ".join(kernels) or "no step", *verdicts]
+
+
+def _column(engine: str, tier: str, report: VerificationReport) -> str:
+    return engine if report.tiers == ("simd128",) else f"{engine} {tier}"
+
+
+def _on(what: str, tier: str) -> str:
+    return what if tier == "simd128" else f"{what} on the {tier} tier"
 
 
 def _verdict(differing: int) -> Text:
@@ -137,7 +164,8 @@ def _show_mismatches(report: VerificationReport) -> None:
     pairs = [(node, mismatch) for node in report.nodes for mismatch in node.mismatches]
     for i, (node, mismatch) in enumerate(pairs[:MOST_SHOWN]):
         title = "First difference" if i == 0 else "Then"
-        console.say(f"✗ {title}: node {node.name} ({node.op}, {', '.join(node.kernels) or 'no step'})", "bold red")
+        where = _on(f"node {node.name} ({node.op}, {', '.join(node.kernels) or 'no step'})", node.tier)
+        console.say(f"✗ {title}: {where}", "bold red")
         console.say(f"    {mismatch}", "red")
     if len(pairs) > MOST_SHOWN:
         console.say(f"  … and {len(pairs) - MOST_SHOWN} more outputs that differ", "red")

@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
 from tinyinfer.types import Array, Clamp
 
 LANES = 4
 
+# What `madd` is on each tier; nothing else differs between them.
+FUSED = {"simd128": False, "relaxed": True}
+_fused = ContextVar("fused", default=False)
+
+
+@contextmanager
+def tier(name: str) -> Iterator[None]:
+    """Within the block `madd` is that of the tier `name`; outside of any block, that of simd128."""
+    if name not in FUSED:
+        raise ValueError(f"unknown tier {name!r}; known: {', '.join(FUSED)}")
+    token = _fused.set(FUSED[name])
+    try:
+        yield
+    finally:
+        _fused.reset(token)
+
 
 def madd(a: Array, b: Array | np.float32, c: Array | np.float32) -> Array:
-    """a·b + c with two roundings: the product is rounded to float32, then the sum (simd128 tier)."""
-    return np.asarray(a * b + c)
+    """a·b + c. simd128: the product is rounded to float32, then the sum. relaxed: rounded once (`fused_madd`)."""
+    return fused_madd(a, b, c) if _fused.get() else np.asarray(a * b + c)
+
+
+def fused_madd(a: Array, b: Array | np.float32, c: Array | np.float32) -> Array:
+    """a·b + c of float32 rounded once, to nearest, ties to even: IEEE-754 fusedMultiplyAdd.
+
+    In float64 the product is exact and the sum s is rounded to 53 bits. Rounding s again gives the wrong float32
+    only where s is a midpoint of two of them and the sum was not exact; its last 28 bits are 0 then. There s is
+    rounded to odd instead: to the neighbour on the side of the exact sum, which Knuth's TwoSum finds. (Boldo and
+    Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008.)
+    """
+    product: Array = np.multiply(a, b, dtype=np.float64)
+    total: Array = np.asarray(np.add(product, c, dtype=np.float64))
+    suspect = total.view(np.int64) & np.int64(0xFFFFFFF) == 0
+    if suspect.any():
+        product, addend = (np.broadcast_to(x, total.shape)[suspect] for x in (product, np.asarray(c, np.float64)))
+        total[suspect] = _to_odd(total[suspect], product, addend)
+    return total.astype(np.float32)
+
+
+def _to_odd(total: Array, a: Array, b: Array) -> Array:
+    """a + b rounded to odd in float64, where `total` is the sum rounded to nearest and even; NaN and ∞ pass."""
+    rest = total - a
+    error = (a - (total - rest)) + (b - rest)
+    away = (error > 0) == (total > 0)
+    step = np.where(away, np.int64(1), np.int64(-1)) * ((error < 0) | (error > 0))
+    return np.asarray(total.view(np.int64) + step).view(np.float64)
 
 
 def clamp(x: Array, bounds: Clamp) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.ref import arith
 from tinyinfer.types import Array
 
 Reference = Callable[..., "Array | tuple[Array, ...]"]
@@ -22,13 +23,17 @@ def apply(reference: Reference, inputs: list[Array | None], attrs: Mapping[str, 
 
 
 def trace(
-    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference]
+    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference], tier: str = "simd128"
 ) -> Iterator[tuple[Node, tuple[Array, ...]]]:
-    """Run `graph` node by node, yielding each node with its outputs. `feeds` maps input names to arrays."""
+    """Run `graph` node by node with the multiply-add of `tier`, yielding each node with its outputs.
+
+    `feeds` maps input names to arrays. What was folded into constants stays as it is on every tier.
+    """
     known: dict[Value, Array] = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
     for node in graph.nodes:
         operands = [None if v is None else v.data if v.data is not None else known[v] for v in node.inputs]
-        outputs = apply(reference_of(node.op), operands, node.attrs)
+        with arith.tier(tier):
+            outputs = apply(reference_of(node.op), operands, node.attrs)
         for value, array in zip(node.outputs, outputs, strict=True):
             if array.shape != value.shape or array.dtype != value.dtype.numpy:
                 raise AssertionError(f"{node}: reference gave {array.dtype}{list(array.shape)}")
@@ -37,11 +42,11 @@ def trace(
 
 
 def run(
-    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference]
+    graph: Graph, feeds: Mapping[str, Array], reference_of: Callable[[str], Reference], tier: str = "simd128"
 ) -> dict[str, Array]:
-    """The graph's outputs by name."""
+    """The graph's outputs by name, with the multiply-add of `tier`."""
     known: dict[Value, Array] = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
-    for node, outputs in trace(graph, feeds, reference_of):
+    for node, outputs in trace(graph, feeds, reference_of, tier):
         known.update(zip(node.outputs, outputs, strict=True))
     return {
         name: value.data if value.data is not None else known[value] for name, value in graph.outputs.items()

@@ -39,9 +39,12 @@ from tinyinfer.wasm_backend.kernel_module import (
 __all__ = ["Assembled", "KernelModule", "Param", "assemble", "build", "load_kernels"]
 
 # The instructions a tier must not contain, by a part of their name. The portable tier runs on the oldest
-# supported engine, which does not know all of the final SIMD instructions.
+# supported engine, which does not know all of the final SIMD instructions; of the relaxed ones only the
+# multiply-add has one result on every machine, where it is fused.
+_NEW = "extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2|i64x2.extend"
 FORBIDDEN = {
-    "simd128": re.compile("relaxed|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2|i64x2.extend"),
+    "simd128": re.compile(f"relaxed|{_NEW}"),
+    "relaxed": re.compile(f"^(?!f32x4\\.relaxed_madd$).*relaxed|{_NEW}"),
 }
 
 
@@ -88,7 +91,7 @@ def assemble(sources: list[wat.Source], tier: str = "simd128") -> Assembled:
             wat.fail(form.at, f"{form.head} is not available in the {tier} tier")
     if hasattr(wasmtime.Config, "wasm_function_references"):
         _to_wasm(wat.print_module(wat.plain_fields(source)), _standard_engine())
-    named = _to_wasm(wat.print_module(fields), _portable_engine())
+    named = _to_wasm(wat.print_module(fields), _engine(tier))
     wasm = _without_custom_sections(named)
     kernels = {f.name[1:]: f for f in source.functions.values() if f.exported}
     signatures = {name: tuple(Param(p.name[1:], p.type) for p in f.params) for name, f in kernels.items()}
@@ -109,13 +112,13 @@ def _standard_engine() -> Any:
     return wasmtime.Engine(config)
 
 
-def _portable_engine() -> Any:
-    """An engine that accepts what the oldest supported engine does, as far as it can be told to."""
+def _engine(tier: str) -> Any:
+    """An engine that accepts what the oldest engine of the tier does, as far as it can be told to."""
     import wasmtime
 
     config = wasmtime.Config()
     config.wasm_multi_value = False
-    config.wasm_relaxed_simd = False
+    config.wasm_relaxed_simd = tier == "relaxed"
     return wasmtime.Engine(config)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinyinfer.errors import EngineError
+from tinyinfer.wasm_backend.kernel_module import TIERS, KernelModule
 from tinyinfer.wasm_backend.memory import PAGE
 
 Call = Callable[..., Any]
@@ -19,6 +20,8 @@ class Engine(Protocol):
     """One instance of the kernel module."""
 
     name: str
+    tiers: ClassVar[tuple[str, ...]]
+    """The tiers whose modules it runs, with the bits they are defined to have."""
     memory: NDArray[np.uint8]
     """The linear memory, without a copy."""
 
@@ -31,13 +34,17 @@ class WasmtimeEngine:
     """Bytecode Alliance's wasmtime: the default."""
 
     name = "wasmtime"
+    tiers: ClassVar[tuple[str, ...]] = ("simd128", "relaxed")
     _modules: ClassVar[dict[bytes, tuple[Any, Any]]] = {}
 
     def __init__(self, wasm: bytes, memory_bytes: int) -> None:
         wasmtime = _import_wasmtime()
 
         if wasm not in self._modules:
-            engine = wasmtime.Engine()
+            config = wasmtime.Config()
+            config.wasm_relaxed_simd = True
+            config.wasm_relaxed_simd_deterministic = True  # relaxed_madd is fused on every machine
+            engine = wasmtime.Engine(config)
             self._modules[wasm] = engine, wasmtime.Module(engine, wasm)
         engine, module = self._modules[wasm]
         self._store = wasmtime.Store(engine)
@@ -60,6 +67,7 @@ class WasmerEngine:
     """wasmer 1.1 with Cranelift: the second, independent engine; wheels exist for CPython 3.10 and older only."""
 
     name = "wasmer"
+    tiers: ClassVar[tuple[str, ...]] = ("simd128",)
     _modules: ClassVar[dict[bytes, tuple[Any, Any]]] = {}
 
     def __init__(self, wasm: bytes, memory_bytes: int) -> None:
@@ -109,17 +117,30 @@ ENGINES: dict[str, type[WasmtimeEngine] | type[WasmerEngine]] = {
 }
 
 
-def problem(name: str) -> str | None:
-    """Why the engine of this name cannot be used here, or None when it can."""
+def problem(name: str, tiers: Iterable[str] = ()) -> str | None:
+    """Why the engine of this name cannot be used here, or not for one of the tiers; None when it can."""
     try:
+        for tier in tiers:
+            check_tier(name, tier)
         {"wasmtime": _import_wasmtime, "wasmer": _import_wasmer}[name]()
     except EngineError as error:
         return str(error)
     return None
 
 
-def create(name: str, wasm: bytes, memory_bytes: int) -> Engine:
-    """An engine by name with `memory_bytes` (a multiple of 64 KiB) of zeroed linear memory."""
+def check_tier(name: str, tier: str) -> None:
+    """Raise EngineError unless the engine of this name exists and runs the tier."""
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}; available: {', '.join(ENGINES)}")
-    return ENGINES[name](wasm, memory_bytes)
+    if tier not in ENGINES[name].tiers:
+        able = " or ".join(repr(other) for other, engine in ENGINES.items() if tier in engine.tiers)
+        raise EngineError(
+            f"engine {name!r} does not run the {tier} tier, only {', '.join(ENGINES[name].tiers)}"
+            + (f"; engine {able} does" if able else f"; the tiers are {', '.join(TIERS)}")
+        )
+
+
+def create(name: str, kernels: KernelModule, memory_bytes: int) -> Engine:
+    """An engine by name over the kernels, with `memory_bytes` (a multiple of 64 KiB) of zeroed linear memory."""
+    check_tier(name, kernels.tier)
+    return ENGINES[name](kernels.wasm, memory_bytes)

@@ -20,7 +20,7 @@ SOURCES = (PACKAGE.parent / "kernels_wat", PACKAGE / "_kernels_wat")
 BUILD = PACKAGE / "wasm_backend" / "_build"
 MANIFEST = "kernels.json"
 MANIFEST_FORMAT = 1
-TIERS = ("simd128",)
+TIERS = ("simd128", "relaxed")
 ASSEMBLER = ("wat", "operands", "peephole", "macros", "build")
 
 
@@ -110,3 +110,8 @@ def ensure_built(tier: str = "simd128", out: Path = BUILD) -> KernelModule:
 def load_kernels(tier: str = "simd128") -> KernelModule:
     """The module of a tier; read, and if need be assembled, once in a process."""
     return ensure_built(tier)
+
+
+def hashes() -> dict[str, str]:
+    """The SHA-256 of every tier's module: what a model file names as its kernels."""
+    return {tier: load_kernels(tier).sha256 for tier in TIERS}

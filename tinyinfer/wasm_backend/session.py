@@ -19,7 +19,7 @@ class PlanRunner:
 
     def __init__(self, plan: Plan, kernels: KernelModule, engine: str) -> None:
         self.plan = plan
-        self._engine = engines.create(engine, kernels.wasm, plan.memory_bytes)
+        self._engine = engines.create(engine, kernels, plan.memory_bytes)
         self.memory = self._engine.memory
         for weight in plan.weights:
             self._write(weight.offset, weight.data)

@@ -3,7 +3,7 @@
 The data section is the image of the weights region of linear memory: tensors are flat, zero-padded to 64 bytes and
 stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is JSON:
 
-    {"version": 1, "name": …, "kernels": {"simd128": sha256}, "metadata": {…},
+    {"version": 1, "name": …, "kernels": {tier: sha256}, "metadata": {…},
      "functions": [kernel names], "plans": [plan, …]}
 
 and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…]]…],
