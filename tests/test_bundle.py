@@ -12,7 +12,7 @@ import pytest
 from tests.models import tinf_of, tiny_graph
 from tinyinfer import bundle
 from tinyinfer.errors import PlanError, TinyInferError
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def test_demo_bundle_lists_every_file_with_its_hash(model: bytes, tmp_path: Path
 
 def test_kernels_are_the_ones_python_runs(model: bytes, tmp_path: Path) -> None:
     bundle.bundle({"m.tinf": model}, tmp_path / "site", demo=False)
-    assert (tmp_path / "site" / "kernels.simd128.wasm").read_bytes() == load_kernels().wasm
+    for tier in TIERS:
+        assert (tmp_path / "site" / f"kernels.{tier}.wasm").read_bytes() == load_kernels(tier).wasm
 
 
 def test_without_demo_there_is_no_page(model: bytes, tmp_path: Path) -> None:

@@ -19,14 +19,15 @@ from tests.website import Site, run_in_browser, serve
 from tinyinfer.bundle import web_files
 from tinyinfer.cli.models import input_names, read_feeds
 from tinyinfer.types import Array
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
+KERNELS = {f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}
 DIGITS = ROOT / "examples" / "digits"
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with serve({**web_files(demo=False), "kernels.simd128.wasm": load_kernels().wasm}) as running:
+    with serve({**web_files(demo=False), **KERNELS}) as running:
         yield running
 
 

@@ -17,7 +17,7 @@ from tests.differential import assert_same_bits
 from tests.models import reference, tinf_of, tiny_graph
 from tests.test_packaging import load_tool
 from tests.website import Site, run_in_browser, serve
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 WEB = ROOT / "web"
 TSC = WEB / "node_modules" / ".bin" / "tsc"
@@ -61,7 +61,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (scratch / "web" / "node_modules").symlink_to(WEB / "node_modules")
     built = scratch / "tinyinfer" / "wasm_backend" / "_build"
     built.mkdir(parents=True)
-    (built / "kernels.simd128.wasm").write_bytes(load_kernels().wasm)
+    for tier in TIERS:
+        (built / f"kernels.{tier}.wasm").write_bytes(load_kernels(tier).wasm)
     modules = scratch / "project" / "node_modules"
     modules.mkdir(parents=True)
     command = [*npm, "pack", "--silent", "--pack-destination", str(scratch)]
@@ -83,7 +84,7 @@ def test_it_holds_the_runtime_and_nothing_else(package: Path) -> None:
     files = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     modules = {path.name for path in WEB.glob("*.js")}
     types = {f"types/{name.removesuffix('.js')}.d.ts" for name in modules - {"sw.js"}}
-    others = {"package.json", "kernels.simd128.wasm", "vendor/idb.js", "vendor/idb.LICENSE"}
+    others = {"package.json", *(f"kernels.{tier}.wasm" for tier in TIERS), "vendor/idb.js", "vendor/idb.LICENSE"}
     assert files == modules | types | others
 
 

@@ -17,14 +17,15 @@ from tinyinfer import InferenceSession
 from tinyinfer.bundle import web_files
 from tinyinfer.graph import Graph
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
+KERNELS = {f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}
 METADATA = {"author": "Ada", "tinyinfer.labels": "a\nb"}
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    files = {**web_files(demo=False), "kernels.simd128.wasm": load_kernels().wasm}
+    files = {**web_files(demo=False), **KERNELS}
     files["tiny.tinf"] = tinf_of(tiny_graph(), metadata=METADATA)
     with serve(files) as running:
         yield running
@@ -278,7 +279,7 @@ def test_loading_can_be_aborted(page: Page, site: Site) -> None:
 
 def test_features(page: Page, site: Site) -> None:
     body = "return features();"
-    names = ["webAssembly", "simd", "moduleWorker", "crossOriginIsolated", "indexedDB", "secureContext"]
+    names = ["webAssembly", "simd", "relaxedSimd", "moduleWorker", "crossOriginIsolated", "indexedDB", "secureContext"]
     assert attempt(page, site, body) == dict.fromkeys(names, True)
     site.headers.pop("Cross-Origin-Opener-Policy")
     assert attempt(page, site, body) == {**dict.fromkeys(names, True), "crossOriginIsolated": False}

@@ -9,6 +9,14 @@ const SIMD = [
   11,
 ];
 
+/** A module that exports f(a, b, c) = a·b + c by `f32x4.relaxed_madd`. */
+const RELAXED_MADD = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 125, 125, 125, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10,
+  22, 1, 20, 0, 32, 0, 253, 19, 32, 1, 253, 19, 32, 2, 253, 19, 253, 133, 2, 253, 31, 0, 11,
+];
+
+/** @typedef {"simd128" | "relaxed"} Tier */
+
 /** @type {Record<string, [probe: () => boolean, needed: string]>} */
 const PROBES = {
   webAssembly: [() => typeof WebAssembly === "object", "WebAssembly (Chrome 57, Firefox 52, Safari 11)"],
@@ -16,6 +24,7 @@ const PROBES = {
     () => WebAssembly.validate(new Uint8Array(SIMD)),
     "WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4)",
   ],
+  relaxedSimd: [fuses, ""],
   moduleWorker: [hasModuleWorker, "module Workers (Chrome 80, Firefox 114, Safari 15)"],
   crossOriginIsolated: [() => globalThis.crossOriginIsolated === true, ""],
   indexedDB: [() => Boolean(globalThis.indexedDB), ""],
@@ -34,6 +43,31 @@ function hasModuleWorker() {
     });
   } catch {}
   return asked;
+}
+
+/** Whether the multiply-add of relaxed SIMD rounds once; with two roundings the result here is 0. */
+function fuses() {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(RELAXED_MADD)));
+  const madd = /** @type {(a: number, b: number, c: number) => number} */ (exports.f);
+  return madd(1 + 2 ** -12, 1 + 2 ** -12, -1 - 2 ** -11) === 2 ** -24;
+}
+
+/**
+ * @param {Tier | "auto"} wanted
+ * @returns {Tier}
+ * @throws {EngineError} when this browser does not compute what the relaxed tier is defined to
+ */
+export function chooseTier(wanted) {
+  if (!["simd128", "relaxed", "auto"].includes(wanted)) {
+    throw new TypeError(`unknown tier '${wanted}'; expected 'simd128', 'relaxed' or 'auto'`);
+  }
+  if (wanted === "simd128") return wanted;
+  if (attempt(fuses)) return "relaxed";
+  if (wanted === "auto") return "simd128";
+  throw new EngineError(
+    "this browser lacks relaxed SIMD (Chrome 114, Firefox 145), or this machine a fused multiply-add; " +
+      "tier 'simd128' runs here",
+  );
 }
 
 /** @returns {Record<string, boolean>} every feature that matters here, and whether it is there */

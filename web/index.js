@@ -8,7 +8,7 @@
  */
 
 import { EngineError, FeedError, fromPlain, messageOf, TinyInferError } from "./errors.js";
-import { requireFeatures } from "./features.js";
+import { chooseTier, requireFeatures } from "./features.js";
 import { sizeOf, TYPES } from "./plan.js";
 
 export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
@@ -18,6 +18,7 @@ export { features } from "./features.js";
  * @typedef {import("./plan.js").DataType} DataType
  * @typedef {import("./plan.js").Data} Data
  * @typedef {import("./plan.js").Binding} Binding
+ * @typedef {import("./features.js").Tier} Tier
  * @typedef {import("./worker.js").Created} Created
  * @typedef {import("./runtime.js").StepTime} StepTime
  * @typedef {{name: string, isTensor: true, type: DataType, shape: readonly number[]}} ValueMetadata
@@ -26,7 +27,9 @@ export { features } from "./features.js";
  * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
  * @property {boolean} [cache] keep model and kernels in IndexedDB; default true
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
- * @property {string | URL} [wasmUrl] the kernels; default: beside this file
+ * @property {Tier | "auto"} [tier] whose kernels: `simd128` (default) has the same bits in every browser; `relaxed`
+ *   rounds each multiply-add once; `auto` is `relaxed` where the browser and the machine can, else `simd128`
+ * @property {string | URL} [wasmUrl] the kernels of the tier; default: beside this file
  * @property {AbortSignal} [signal] ends loading
  * @property {boolean} [transfer] take the model's buffer instead of copying it
  *
@@ -88,20 +91,25 @@ export class InferenceSession {
    * @param {string | URL | ArrayBuffer | Uint8Array<ArrayBuffer>} model the address or the bytes of a `.tinf` file
    * @param {CreateOptions} [options]
    * @returns {Promise<InferenceSession>}
-   * @throws {EngineError} the browser lacks something
+   * @throws {EngineError} the browser lacks something, or cannot run the tier
    * @throws {ModelError} a file cannot be loaded
    * @throws {PlanError} the model is damaged, of another version or made for other kernels
    */
-  static async create(model, { onProgress, cache = true, sha256, wasmUrl, signal, transfer } = {}) {
+  static async create(
+    model,
+    { onProgress, cache = true, sha256, tier = "simd128", wasmUrl, signal, transfer } = {},
+  ) {
     signal?.throwIfAborted();
     requireFeatures();
+    if (wasmUrl && tier === "auto") throw new TypeError("'wasmUrl' needs a 'tier': 'simd128' or 'relaxed'");
+    const chosen = chooseTier(tier);
     const session = new InferenceSession(onProgress);
     const abort = () => session.#end(signal?.reason);
     signal?.addEventListener("abort", abort);
     try {
       const source = toSource(model, transfer);
-      const kernels = wasmUrl ? absolute(wasmUrl) : new URL("./kernels.simd128.wasm", import.meta.url).href;
-      const request = { model: source, wasmUrl: kernels, cache, sha256 };
+      const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
+      const request = { model: source, tier: chosen, wasmUrl: kernels, cache, sha256 };
       session.#model = await session.#ask({ create: request }, typeof source === "string" ? [] : [source]);
       return session;
     } catch (error) {
@@ -144,6 +152,11 @@ export class InferenceSession {
   /** @returns {ValueMetadata[]} */
   get outputMetadata() {
     return this.#model.plans[0].outputs.map(describe);
+  }
+
+  /** Which of the kernel modules runs. */
+  get tier() {
+    return this.#model.tier;
   }
 
   /** The ONNX file's metadata_props. */

@@ -6,8 +6,6 @@ import { EngineError, messageOf, PlanError, toPlain } from "./errors.js";
 import { parse } from "./plan.js";
 import { Runtime } from "./runtime.js";
 
-const TIER = "simd128";
-
 /**
  * @typedef {import("./plan.js").Data} Data
  * @typedef {import("./plan.js").Model} Model
@@ -15,12 +13,14 @@ const TIER = "simd128";
  *
  * @typedef {object} Create
  * @property {string | ArrayBuffer} model absolute URL, or the file's bytes
+ * @property {import("./features.js").Tier} tier
  * @property {string} wasmUrl absolute
  * @property {boolean} cache
  * @property {string} [sha256]
  *
  * @typedef {Pick<Model, "name" | "metadata"> & {
  *   plans: Pick<import("./plan.js").Plan, "inputs" | "outputs">[],
+ *   tier: Create["tier"],
  *   memory: Runtime["memory"],
  *   bytes: {model: number, kernels: number},
  * }} Created
@@ -68,7 +68,7 @@ async function create(request) {
   const { model, kernels, match } = files;
   if (!match) {
     throw new PlanError(
-      `${model.name} was compiled for other kernels (SHA-256 ${short(model.kernels[TIER])}, ` +
+      `${model.name} was compiled for other kernels (SHA-256 ${short(model.kernels[request.tier])}, ` +
         `${request.wasmUrl} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
     );
   }
@@ -77,6 +77,7 @@ async function create(request) {
     name: model.name,
     metadata: model.metadata,
     plans: model.plans.map(({ inputs, outputs }) => ({ inputs, outputs })),
+    tier: request.tier,
     memory: runtime.memory,
     bytes: { model: files.size, kernels: kernels.bytes.byteLength },
   };
@@ -87,7 +88,7 @@ async function create(request) {
  * @param {Create} request
  * @param {boolean} reload
  */
-async function open({ model: source, wasmUrl, cache, sha256 }, reload) {
+async function open({ model: source, tier, wasmUrl, cache, sha256 }, reload) {
   const onProgress = (/** @type {Progress} */ progress) => post({ progress });
   const [file, kernels] = await Promise.all([
     typeof source === "string"
@@ -96,7 +97,7 @@ async function open({ model: source, wasmUrl, cache, sha256 }, reload) {
     load(wasmUrl, { cache, reload, onProgress }),
   ]);
   const model = parse(file.bytes, file.url);
-  const match = model.kernels[TIER] === kernels.sha256;
+  const match = model.kernels[tier] === kernels.sha256;
   return { model, kernels, match, cached: file.cached || kernels.cached, size: file.bytes.byteLength };
 }
 
