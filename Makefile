@@ -9,7 +9,7 @@ ARGS :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint wasm site check-wheel check-site clean test-environment
+.PHONY: help demo test bench bench-kernels lint wasm site check-wheel check-site clean test-environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,17 @@ bench: $(VENV)/.bench web/node_modules/.installed ## measure whole models beside
 	@tools/install_chromium.sh
 	@$(PYTHON) -m benchmarks run $(ARGS)
 
+bench-kernels: $(VENV)/.bench web/node_modules/.installed ## measure every kernel on the layers of real models
+	@tools/install_chromium.sh
+	@$(PYTHON) -m benchmarks kernels $(ARGS)
+
 lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings .
 	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p tsconfig.json
+	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings --config-path=. ../benchmarks/web
+	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p ../benchmarks/web/tsconfig.json
 
 wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
 	@$(PYTHON) -m tinyinfer.wasm_backend $(ARGS)

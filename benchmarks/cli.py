@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import json
 import os
 import platform
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,14 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from benchmarks import peers as npm
 from benchmarks.browser import launch
 from benchmarks.chart import chart
 from benchmarks.contenders import OURS, RUNTIMES, Contender, contenders
+from benchmarks.kernels import as_data, columns, rows
+from benchmarks.kernels import measure as measure_kernels
 from benchmarks.loading import start_cold, weigh
 from benchmarks.measure import FULL, QUICK, Effort, Run, time_model
 from benchmarks.models import MODELS
@@ -29,6 +33,7 @@ from benchmarks.report import markdown
 from benchmarks.results import Results
 from benchmarks.server import serve
 from tinyinfer.errors import TinyInferError
+from tinyinfer.wasm_backend.kernel_module import TIERS, module_file
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
@@ -41,6 +46,10 @@ console = Console()
 Models = Annotated[list[str], typer.Option("--model", "-m", help=f"Only these of: {', '.join(MODELS)}.")]
 Peers = Annotated[list[str], typer.Option("--peer", "-p", help=f"Only these of: {', '.join(PEERS)}; or none.")]
 Threads = Annotated[list[int], typer.Option("--threads", "-t", help="Numbers of threads to measure.")]
+Kernels = Annotated[list[str], typer.Option("--kernel", "-k", help="Show only these kernels.")]
+Wasm = Annotated[
+    Path | None, typer.Option(help="A second kernel module that takes the same arguments: both run in turns.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="One browser and few rounds: to see that it works.")]
 Rounds = Annotated[int, typer.Option(help="Turns of every contender in one browser (0: as the profile says).")]
 Launches = Annotated[int, typer.Option(help="Fresh browsers for each model (0: as the profile says).")]
@@ -75,7 +84,7 @@ def run(
       python -m benchmarks run --readme
     """
     base = QUICK if quick else FULL
-    effort = Effort(launches or base.launches, rounds or base.rounds, base.sample, base.warm_up, base.starts)
+    effort = dataclasses.replace(base, launches=launches or base.launches, rounds=rounds or base.rounds)
     names = _known(model or list(MODELS), MODELS, "model")
     chosen = [] if peer == ["none"] else _known(peer or list(PEERS), PEERS, "peer")
     competing = contenders(chosen, threads)
@@ -91,6 +100,53 @@ def run(
                 _measure(Run(served, effort, results, tell), prepared[name], competing, times_only)
                 results.save(out / "results.json")
     _report(results, out, readme)
+
+
+@app.command()
+def kernels(
+    model: Models = [],
+    kernel: Kernels = [],
+    wasm: Wasm = None,
+    quick: Quick = False,
+    rounds: Rounds = 0,
+    out: Out = HERE / "results",
+) -> None:
+    """Time every kernel on the layers of models: GFLOP/s or GB/s, and its share of the model's time.
+
+    With --wasm, or where there are two tiers, two modules run in turns.
+
+    Examples:
+
+      python -m benchmarks kernels -m mobilenetv2
+      python -m benchmarks kernels -m bert -k f32_gemm --wasm other.wasm
+    """
+    base = QUICK if quick else FULL
+    effort = dataclasses.replace(base, rounds=rounds or base.rounds)
+    names = _known(model or ["mobilenetv2", "resnet50", "bert"], MODELS, "model")
+    modules = [f"/tinyinfer/{module_file(tier)}" for tier in TIERS[: 1 if wasm else 2]] + ["/second.wasm"] * bool(wasm)
+    data = {}
+    with _progress() as tell:
+        prepared = {name: prepare(MODELS[name], [OURS]) for name in names}
+        pages = site(prepared, None)
+        if wasm is not None:
+            pages.files = {**pages.files, "second.wasm": wasm.read_bytes()}
+        results = _begin(effort, [1], [])
+        with serve(pages) as served:
+            run = Run(served, effort, results, tell)
+            for name in names:
+                data[name] = measure_kernels(run, prepared[name], modules)
+    for name, (measured, peak) in data.items():
+        shown = [entry for entry in measured if not kernel or entry.kernel in kernel]
+        table = Table(title=f"{MODELS[name].title} (limit {peak:.1f} GFLOP/s)")
+        for i, head in enumerate(columns(modules)):
+            table.add_column(head, justify="left" if i < 2 else "right")
+        for row in rows(shown, peak):
+            table.add_row(*row)
+        console.print(table)
+    out.mkdir(parents=True, exist_ok=True)
+    described = {name: {"limit": peak, "entries": as_data(measured)} for name, (measured, peak) in data.items()}
+    (out / "kernels.json").write_text(json.dumps(described, indent=1))
+    console.print(f"written to {out / 'kernels.json'}")
 
 
 @app.command()
@@ -117,7 +173,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _begin(effort: Effort, threads: Sequence[int], competing: Sequence[Contender]) -> Results:
     with launch() as browser:
         version = f"Chromium {browser.version}"
-    settings = {"effort": asdict(effort), "threads": list(threads)}
+    settings = {"effort": dataclasses.asdict(effort), "threads": list(threads)}
     date = datetime.date.today().isoformat()
     return Results(date, version, machine(), settings, titles={c.key: c.title for c in competing})
 

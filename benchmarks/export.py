@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 import shutil
 import tempfile
 import warnings
@@ -34,13 +35,14 @@ def export(model: Model) -> Path:
     `tensors.json`, which gives their element types and shapes.
     """
     folder = CACHE / model.name
-    key = _key(model)
+    feeds = model.feeds(np.random.default_rng(SEED))
+    key = _key(model, feeds)
     if (folder / "key").is_file() and (folder / "key").read_text() == key:
         return folder
     CACHE.mkdir(exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=CACHE, prefix=f".{model.name}."))
     try:
-        _make(model, scratch)
+        _make(model, feeds, scratch)
         (scratch / "key").write_text(key)
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
@@ -58,18 +60,19 @@ def read_tensors(folder: Path, kind: str) -> dict[str, Array]:
     }
 
 
-def _key(model: Model) -> str:
+def _key(model: Model, feeds: Feeds) -> str:
     """Changes with everything that the files of `model` depend on."""
     here = Path(__file__).parent
     sources = [ROOT / model.source] if model.source.endswith(".onnx") else sorted((here / "networks").glob("*.py"))
     digest = hashlib.sha256(model.source.encode())
-    for path in [*sources, here / "models.py", here / "export.py"]:
+    for path in [*sources, here / "export.py"]:
         digest.update(path.read_bytes())
+    for name, array in feeds.items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()
 
 
-def _make(model: Model, folder: Path) -> None:
-    feeds = dict(model.feeds(np.random.default_rng(SEED)))
+def _make(model: Model, feeds: Feeds, folder: Path) -> None:
     target = folder / "model.onnx"
     if model.source.endswith(".onnx"):
         shutil.copy(ROOT / model.source, target)
@@ -100,6 +103,7 @@ def _export_network(model: Model, feeds: Feeds, target: Path) -> dict[str, Array
     except ImportError as error:
         raise TinyInferError(f"{model.title} is made by PyTorch: install the extra `bench` ({error})") from None
     module, _, function = model.source.partition(":")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which is not needed
     torch.manual_seed(SEED)
     network = getattr(importlib.import_module(f"benchmarks.networks.{module}"), function)().eval()
     arguments = tuple(torch.from_numpy(array) for array in feeds.values())

@@ -105,10 +105,10 @@ def _open_pages(
 
 
 def _check(page: Page, contender: Contender) -> float:
-    """The largest relative error of the outputs; TinyInferError where one is too large, or threads are missing."""
-    threads = ask(page, "bench.threads")
-    if threads != contender.threads:
-        raise TinyInferError(f"it ran with {threads} thread(s) when asked for {contender.threads}")
+    """The largest relative error of the outputs; TinyInferError where one is too large, or not this contender ran."""
+    used = ask(page, "bench.used")
+    if used != {"threads": contender.threads, "tier": contender.tier}:
+        raise TinyInferError(f"it ran on {used['threads']} thread(s) {used['tier']}".rstrip())
     errors: Mapping[str, float | None] = ask(page, "bench.compare()")
     for name, error in errors.items():
         if error is None or error > TOLERANCE:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyinfer.graph import Graph
+from tinyinfer.graph import Graph, Node
 from tinyinfer.types import Array
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,11 +89,14 @@ MODELS: dict[str, Model] = {model.name: model for model in _TABLE}
 
 def macs(graph: Graph) -> int:
     """Multiply-accumulates of convolutions and matrix products; nothing else is counted."""
-    total = 0
-    for node in graph.nodes:
-        if node.op == "Conv":
-            weights = node.operands[1]
-            total += node.output.type.size * (weights.type.size // weights.shape[0])
-        elif node.op == "MatMul":
-            total += node.output.type.size * node.operands[0].shape[-1]
-    return total
+    return sum(macs_of(node) for node in graph.nodes)
+
+
+def macs_of(node: Node) -> int:
+    """Multiply-accumulates of one node."""
+    if node.op == "Conv":
+        weights = node.operands[1]
+        return node.output.type.size * (weights.type.size // weights.shape[0])
+    if node.op == "MatMul":
+        return node.output.type.size * node.operands[0].shape[-1]
+    return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from benchmarks import roofline
-from benchmarks.contenders import RUNTIMES, Contender
+from benchmarks.contenders import OURS, RUNTIMES, Contender
 from benchmarks.export import CACHE
 from benchmarks.prepare import Prepared
 from benchmarks.server import Site
@@ -46,6 +46,11 @@ def limits_page(site: Site, threads: int) -> str:
     return f"{site.url}/page?{urlencode({'limits': threads})}"
 
 
+def kernels_page(site: Site, prepared: Prepared, modules: Sequence[str]) -> str:
+    """The address of the page that times the steps of a model's plan by kernel modules."""
+    return f"{site.url}/page?{urlencode({'kernels': ' '.join(modules), 'model': prepared.model.name})}"
+
+
 def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]], Mapping[str, Any]]:
     """The content of a page by the query of its address."""
 
@@ -53,6 +58,10 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
         if "limits" in query:
             job = {"threads": int(query["limits"]), "modules": [f"/{LIMITS}", f"/{RELAXED_LIMITS}"]}
             return {"title": "limits", "job": job, "scripts": (), "module": "/web/roofline.js"}
+        if "kernels" in query:
+            job = dict(prepared[query["model"]].job(RUNTIMES[OURS], 1, ""))
+            job["modules"] = query["kernels"].split()
+            return {"title": "kernels", "job": job, "scripts": (), "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
         job = dict(prepared[query["model"]].job(runtime, int(query["threads"]), query["tier"]))
         return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "module": f"/web/{runtime.adapter}"}

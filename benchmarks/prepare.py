@@ -14,6 +14,7 @@ from benchmarks.export import export, read_tensors
 from benchmarks.models import Model, macs
 from tinyinfer import compiler
 from tinyinfer.errors import TinyInferError
+from tinyinfer.graph import Graph
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Prepared:
 
     model: Model
     folder: Path
+    graph: Graph | None = None
+    """After the passes; None if it cannot be imported."""
     macs: int = 0
     weight_bytes: int = 0
     arena_bytes: int = 0
@@ -57,11 +60,12 @@ def prepare(model: Model, runtimes: Collection[str]) -> Prepared:
         prepared.missing |= dict.fromkeys((OURS, "tfjs"), str(error))
         return prepared
     compiled.save(prepared.folder / RUNTIMES[OURS].model)
-    prepared.macs = macs(compiled.optimized[0])
+    prepared.graph = compiled.optimized[0]
+    prepared.macs = macs(prepared.graph)
     prepared.weight_bytes, prepared.arena_bytes = compiled.plan.weight_bytes, compiled.plan.arena_bytes
     if "tfjs" in runtimes:
         try:
-            tfjs_graph.write(compiled.optimized[0], feeds, prepared.folder / "tfjs")
+            tfjs_graph.write(prepared.graph, feeds, prepared.folder / "tfjs")
         except TinyInferError as error:
             prepared.missing["tfjs"] = str(error)
     return prepared

@@ -65,7 +65,7 @@ def _times(results: Results, threads: int) -> str:
     ours, peers = keys_of(results, threads)
     head = ["model", "G MAC", "limit ms"]
     for key in ours:
-        head += [f"{results.titles[key]} ms", "GFLOP/s", "of the limit"]
+        head += [f"{results.titles[key]} ms", "in the Worker", "GFLOP/s", "of the limit"]
     for key in peers:
         head += [f"{results.titles[key]} ms", *(f"÷ {results.titles[mine]}" for mine in ours)]
     rows = [_row(results, model, threads, ours, peers) for model in results.models]
@@ -80,7 +80,8 @@ def _row(results: Results, model: ModelResult, threads: int, ours: Sequence[str]
         timing = model.timings.get(key)
         rate = NOTHING if timing is None else f"{2 * model.macs / timing.median / 1e6:.1f}"
         share = NOTHING if timing is None or bound is None else f"{bound / timing.median:.0%}"
-        cells += [_spread(timing), rate, share]
+        inside = NOTHING if timing is None or not timing.inside else milliseconds(statistics.median(timing.inside))
+        cells += [_spread(timing), inside, rate, share]
     for key in peers:
         times = (ratio(model, mine, key) for mine in ours)
         cells += [_spread(model.timings.get(key)), *(NOTHING if t is None else f"**{t:.2f}**" for t in times)]
@@ -146,12 +147,16 @@ def _memory(results: Results) -> str:
 
 def _missing(results: Results) -> str:
     """Who could not take part, with the first line of the reason."""
-    lines = []
+    reasons: dict[tuple[str, str], list[str]] = {}
     for model in results.models:
-        reasons: dict[str, list[str]] = {}
         for key, reason in model.missing.items():
-            reasons.setdefault(reason.strip().splitlines()[0], []).append(f"{results.titles[key]}, {_threads(key)}")
-        lines += [f"* {model.title}: {'; '.join(who)}: {why}" for why, who in reasons.items()]
+            who = f"{results.titles[key]}, {_threads(key)}"
+            reasons.setdefault((who, reason.strip().splitlines()[0]), []).append(model.title)
+    everywhere = len(results.models) if len(results.models) > 1 else 0
+    lines = [
+        f"* {who}, {'every model' if len(titles) == everywhere else '; '.join(titles)}: {why}"
+        for (who, why), titles in reasons.items()
+    ]
     unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())
     if unsteady:
         lines.append("* ⚠ The medians of the launches differ by more than 15 %.")

@@ -7,10 +7,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks.chart import chart
+from benchmarks.kernels import Entry, entries, rows
 from benchmarks.models import macs
 from benchmarks.report import markdown, ratio
 from benchmarks.results import ColdStart, ModelResult, Results, Timing, Transfer, quantile
 from tests.models import conv_graph, tiny_graph
+from tinyinfer import compiler
 
 OURS, PEER = "tinyinfer-simd128-1t", "onnxruntime-1t"
 
@@ -76,6 +78,7 @@ def test_markdown_tells_times_rates_and_reasons(results):
         "2.000",
         "100",
         "125 (122–128)",
+        "119",
         "32.0",
         "80%",
         "275 (250–300) ⚠",
@@ -85,7 +88,7 @@ def test_markdown_tells_times_rates_and_reasons(results):
     ]
     assert "| Some Net | 42.0 / 21.0 |" in text
     assert "| TinyInfer simd128, 1 thread | 50.0 | 20.0 | 17.0 |" in text
-    assert "* Some Net: TF.js wasm, 1 thread: cannot do it\n" in text
+    assert "* TF.js wasm, 1 thread, Some Net: cannot do it\n" in text
 
 
 def test_every_table_row_has_a_cell_for_each_column(results):
@@ -106,3 +109,20 @@ def test_chart_has_a_bar_for_every_contender(results):
 def test_multiplications_are_counted_per_output():
     assert macs(tiny_graph()) == 2 * 5 * 3
     assert macs(conv_graph(size=9)) == (4 * 9 * 9) * (4 * 3 * 3)
+
+
+def test_kernels_and_layers_of_a_plan_are_listed_once_with_their_work():
+    graph = conv_graph(size=9)
+    found = {entry.kernel: entry for entry in entries(graph, compiler.lower(graph))}
+    conv = found["f32_conv"]
+    assert (conv.layer, conv.count, conv.unit) == ("Conv 1×4×9×9 → 1×4×9×9, 3×3", 1, "GFLOP/s")
+    assert conv.work == 2 * (4 * 9 * 9) * (4 * 3 * 3)
+    assert found["f32_reduce_sum"].work == 4 * (4 * 9 * 9 + 4)
+
+
+def test_kernel_gains_compare_neighbouring_samples():
+    entry = Entry("f32_add", "Add 8 → 8", 2, [0], 10**6, "GB/s", ms=[[2.0, 20.0, 4.0], [1.0, 10.0, 2.0]])
+    assert entry.gain() == pytest.approx(2)
+    assert entry.rate() == pytest.approx(0.25)
+    (row,) = rows([entry], peak=50)
+    assert row == ["f32_add", "Add 8 → 8", "2", "4.000", "100.0%", "0.2 GB/s", "", "0.5", "2.00×"]

@@ -16,7 +16,9 @@ start(async ({ model, threads }, feeds) => {
     threads: ort.env.wasm.numThreads,
     async run() {
       const outputs = await session.run(tensors);
-      return Object.fromEntries(session.outputNames.map(name => [name, outputs[name].data]));
+      return Object.fromEntries(
+        session.outputNames.map((/** @type {string} */ name) => [name, outputs[name].data]),
+      );
     },
   };
 });

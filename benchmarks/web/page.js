@@ -9,6 +9,7 @@
  *
  * @typedef {object} Session
  * @property {number} threads how many it really uses
+ * @property {string} [tier] the kernels that it really uses, where there is a choice
  * @property {() => Promise<Record<string, ArrayLike<number | bigint>>>} run from the feeds to arrays of the outputs
  * @property {() => number} [computeTime] milliseconds of the last run without the way to a Worker and back
  */
@@ -31,7 +32,7 @@ async function prepare(job, load) {
   return {
     /** Milliseconds from navigation to the first output. */
     coldStart: performance.now(),
-    threads: session.threads,
+    used: { threads: session.threads, tier: session.tier ?? "" },
     isolated: crossOriginIsolated,
 
     /** The largest difference of each output from what is expected, relative to the largest value expected. */

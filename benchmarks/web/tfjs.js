@@ -4,7 +4,7 @@
 import { start } from "./page.js";
 
 start(async ({ model, threads }, feeds) => {
-  const { tf } = globalThis;
+  const { tf } = /** @type {any} */ (globalThis);
   tf.wasm.setWasmPaths("/tfjs/tfjs-backend-wasm/dist/");
   if (threads > 1) {
     // Its pool has half as many threads as it believes to have cores.
@@ -16,6 +16,7 @@ start(async ({ model, threads }, feeds) => {
   }
   await tf.setBackend("wasm");
   const [network, given] = await Promise.all([tf.loadGraphModel(model), feeds]);
+  /** @type {string[]} */
   const names = network.outputNodes;
   return {
     threads: threads > 1 ? tf.wasm.getThreadsCount() : 1,
@@ -25,7 +26,7 @@ start(async ({ model, threads }, feeds) => {
       );
       const results = network.execute(tensors, names);
       const list = Array.isArray(results) ? results : [results];
-      const arrays = await Promise.all(list.map(tensor => tensor.data()));
+      const arrays = await Promise.all(list.map((/** @type {any} */ tensor) => tensor.data()));
       tf.dispose([tensors, list]);
       return Object.fromEntries(names.map((name, i) => [name, arrays[i]]));
     },

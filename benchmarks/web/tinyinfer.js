@@ -5,12 +5,14 @@ import { InferenceSession, Tensor } from "/tinyinfer/index.js";
 import { start } from "./page.js";
 
 start(async ({ model, threads, tier }, feeds) => {
-  const [session, given] = await Promise.all([InferenceSession.create(model, { threads, tier }), feeds]);
+  const options = /** @type {object} */ ({ threads, tier });
+  const [session, given] = await Promise.all([InferenceSession.create(model, options), feeds]);
   const tensors = Object.fromEntries(
     given.map(({ name, type, dims, data }) => [name, new Tensor(type, data, dims)]),
   );
   return {
-    threads: session.threads ?? 1,
+    tier: "tier" in session ? String(session.tier) : "simd128",
+    threads: "threads" in session ? Number(session.threads) : 1,
     async run() {
       const outputs = await session.run(tensors);
       return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
