@@ -1,7 +1,7 @@
 """Elementary functions, powers and softmax of the reference are accurate, each by a stated contract against float64.
 
-Kernels are not tested here: they have the reference's bits. Functions are tried with products that round (the simd128
-tier) and with fused ones (tiers that redefine multiply-add): the bounds are for both.
+Kernels are not tested here: they have the reference's bits. Functions are tried with the multiply-add of every tier,
+rounded twice and rounded once: the bounds are for both.
 
 The bounds of functions of one variable are the largest errors among all 2³² arguments, rounded up in the second
 decimal; `worst` is where they occur. Profile `fuzz` runs all arguments again, the others every 4093rd.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,16 +41,7 @@ def call(op: str, *inputs: Any, **attrs: Any) -> Array:
     return interpreter.apply(registry.reference_of(op), arrays, attrs)[0]
 
 
-@contextmanager
-def fused() -> Iterator[None]:
-    """Multiply-add that does not round the product: float64 holds it exactly, and rounds the sum negligibly."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arith, "madd", lambda a, b, c: (np.float64(1) * a * b + c).astype(np.float32))
-        yield
-
-
-MADDS = {"rounded": nullcontext, "fused": fused}
-madds = pytest.mark.parametrize("madd", MADDS)
+tiers = pytest.mark.parametrize("tier", arith.FUSED)
 
 
 # ── functions of one variable ────────────────────────────────────────────────────────────────────────────────────────
@@ -171,13 +161,13 @@ def arguments() -> Iterator[Array]:
         yield values[np.isfinite(values)]
 
 
-@madds
+@tiers
 @functions
-def test_function_keeps_its_bound(function, madd):
+def test_function_keeps_its_bound(function, tier):
     for x in arguments():
         with np.errstate(all="ignore"):
             exact = function.oracle(x.astype(np.float64))
-        with MADDS[madd]():
+        with arith.tier(tier):
             y = function(x)
         assert_within(y, exact, function.contract.allowed(x, exact), x, str(function))
 
@@ -196,11 +186,11 @@ def test_oracle_is_exact_enough(function):
 
 @functions
 def test_bound_is_attained(function):
-    """The bound says what was found, not more: at `worst` one of the two multiply-adds comes within 0.01 of it."""
+    """The bound says what was found, not more: at `worst` one of the tiers comes within 0.01 of it."""
     x = np.array([float.fromhex(function.worst)], np.float32)
     exact = np.array([float(function.exact(mp.mpf(float(x[0]))))])
     worst = np.abs(function(x) - exact)
-    with fused():
+    with arith.tier("relaxed"):
         worst = np.maximum(worst, np.abs(function(x) - exact))
     bound = function.contract.allowed(x, exact)
     assert (1 - 0.011 / function.contract.n) * bound < worst <= bound
@@ -231,11 +221,11 @@ SPECIAL_VALUES: list[tuple[str, dict[str, Any], list[tuple[float, float]]]] = [
 ]
 
 
-@madds
+@tiers
 @pytest.mark.parametrize(("op", "attrs", "pairs"), SPECIAL_VALUES, ids=lambda v: v if isinstance(v, str) else "")
-def test_special_values(op, attrs, pairs, madd):
+def test_special_values(op, attrs, pairs, tier):
     x, y = np.array([*pairs, (nan, nan)], np.float32).T
-    with MADDS[madd]():
+    with arith.tier(tier):
         assert_same_bits(call(op, x, **attrs), y, op)
 
 
@@ -254,21 +244,21 @@ INVARIANTS: list[tuple[str, dict[str, Any], Callable[[Array, Array], Array]]] = 
 ]
 
 
-@madds
+@tiers
 @pytest.mark.parametrize(("op", "attrs", "holds"), INVARIANTS, ids=lambda v: v if isinstance(v, str) else "")
-def test_invariant(op, attrs, holds, madd):
+def test_invariant(op, attrs, holds, tier):
     for x in arguments():
-        with MADDS[madd]():
+        with arith.tier(tier):
             y = call(op, x, **attrs)
         bad = ~holds(x, y)
         assert not bad.any(), f"{op}({x[bad][0]!r}) = {y[bad][0]!r}"
 
 
-@madds
+@tiers
 @pytest.mark.parametrize("op", ["Tanh", "Erf"])
-def test_odd_function(op, madd):
+def test_odd_function(op, tier):
     for x in arguments():
-        with MADDS[madd]():
+        with arith.tier(tier):
             assert_same_bits(call(op, -x), -call(op, x), op)
 
 
@@ -354,13 +344,13 @@ class SoftmaxOracle:
         return exact, gamma(1) * 1.001 * (self.sum_roundoffs + self.LOG * log - self.shifted - exact)
 
 
-@madds
+@tiers
 @given(seed=seeds(), n=near(4, 8, most=1000), scale=st.sampled_from([0.1, 1, 10, 50]))
-def test_softmax_keeps_its_bound(madd, seed, n, scale):
+def test_softmax_keeps_its_bound(tier, seed, n, scale):
     x = tensor(seed, (5, n), scale=scale)
     oracle = SoftmaxOracle.of(x)
     for op, (exact, bound), most in (("Softmax", oracle.softmax(), 1), ("LogSoftmax", oracle.log_softmax(), 0)):
-        with MADDS[madd]():
+        with arith.tier(tier):
             y = call(op, x, axis=1)
         assert_within(y, exact, bound, x, op)
         assert (y <= most).all()

@@ -16,6 +16,7 @@ from tests.small_models import classifier, save
 from tinyinfer import InferenceSession, compiler, registry
 from tinyinfer.errors import EngineError, PlanError
 from tinyinfer.graph import Graph
+from tinyinfer.ref import arith
 from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend import engines, tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, hashes, load_kernels
@@ -78,14 +79,21 @@ def test_a_session_has_the_bits_of_its_tier() -> None:
 
 
 def test_folded_constants_are_the_same_on_all_tiers() -> None:
-    """Folding has the semantics of simd128, also while the reference of another tier runs."""
+    """Folding has the semantics of simd128, also where a model is built while another tier is in force."""
+    with arith.tier("relaxed"):
+        graph = folded_graph()
+    assert not graph.nodes
+    for tier in TIERS:
+        assert reference(graph, {}, tier)["y"].tolist() == [[0.0]]
+
+
+def folded_graph() -> Graph:
     builder = registry.builder("folds")
     x = builder.constant(np.float32([[1 + 2**-12]]), "x")
     w = builder.constant(np.float32([[1 + 2**-12]]), "w")
     bias = builder.constant(np.float32([-(1 + 2**-11)]), "bias")
     builder.output("y", builder.add1("MatMul", x, w, bias))
-    for tier in TIERS:
-        assert reference(builder.build(), {}, tier)["y"].tolist() == [[0.0]]
+    return builder.build()
 
 
 def test_verify_runs_every_tier(blots: Path) -> None:
@@ -143,3 +151,8 @@ def test_verify_command(blots: Path) -> None:
     assert "bit-identical on wasmtime, tiers simd128, relaxed" in " ".join(out.split())
     error = run("verify", blots, "--tier", "relaxed", "--engine", "wasmer", code=1).stderr
     assert "engine 'wasmer' does not run the relaxed tier" in " ".join(error.split())
+
+
+def test_a_real_model_on_every_tier(shared_models: Path) -> None:
+    folder = shared_models / "mobilenetv2-fp32-dequant"
+    assert tinyinfer.verify(folder / "model.onnx", tiers=TIERS).ok

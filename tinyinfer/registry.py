@@ -22,11 +22,11 @@ from tinyinfer.ops import (
     reduction,
     resize,
 )
+from tinyinfer.ref import arith, interpreter
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import elementary as ref_elementary
 from tinyinfer.ref import elementwise as ref_elementwise
 from tinyinfer.ref import functions as ref_functions
-from tinyinfer.ref import interpreter
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.ref import logic as ref_logic
 from tinyinfer.ref import movement as ref_movement
@@ -157,7 +157,8 @@ class _Table:
         return types if isinstance(types, tuple) else (types,)
 
     def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]:
-        return interpreter.apply(OPERATORS[op].reference, list(inputs), attrs)
+        with arith.tier("simd128"):  # constants are the same for all tiers
+            return interpreter.apply(OPERATORS[op].reference, list(inputs), attrs)
 
 
 SEMANTICS = _Table()
