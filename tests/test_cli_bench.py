@@ -51,6 +51,14 @@ def test_json(blots: Path) -> None:
     assert [s["kernel"] for s in document["steps"]] == [s.kernel for s in tinyinfer.compile(blots).plan.steps]
 
 
+def test_relaxed_tier(blots: Path) -> None:
+    assert "blots on wasmtime (relaxed): median " in run("bench", blots, "--runs", "2", "--tier", "relaxed").stdout
+    document = json.loads(run("bench", blots, "--runs", "2", "--tier", "relaxed", "--json").stdout)
+    assert document["tier"] == "relaxed"
+    error = run("bench", blots, "--tier", "relaxed", "--engine", "wasmer", code=1).stderr
+    assert "engine 'wasmer' does not run the relaxed tier" in " ".join(error.split())
+
+
 def test_compiled_model(blots: Path, tmp_path: Path) -> None:
     run("compile", blots, "-o", tmp_path / "x.tinf")
     assert "f32_conv" in run("bench", tmp_path / "x.tinf", "--runs", "1", "--by", "kernel").stdout

@@ -156,3 +156,14 @@ def test_verify_command(blots: Path) -> None:
 def test_a_real_model_on_every_tier(shared_models: Path) -> None:
     folder = shared_models / "mobilenetv2-fp32-dequant"
     assert tinyinfer.verify(folder / "model.onnx", tiers=TIERS).ok
+
+
+def test_run_command(blots: Path, tmp_path: Path) -> None:
+    arrays = {}
+    for tier in TIERS:
+        for engine in ("wasmtime", "ref"):
+            path = tmp_path / f"{tier}-{engine}.npz"
+            run("run", blots, "--random", "0", "--tier", tier, "--engine", engine, "-o", path)
+            arrays[tier, engine] = np.load(path)["scores"]
+        assert_same_bits(arrays[tier, "wasmtime"], arrays[tier, "ref"], tier)
+    assert not same_bits(arrays["simd128", "ref"], arrays["relaxed", "ref"]).all()

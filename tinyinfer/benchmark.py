@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tinyinfer.feeds import random_feeds
 from tinyinfer.types import Array
+from tinyinfer.wasm_backend.engines import check_tier
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
@@ -42,6 +43,7 @@ class BenchmarkReport:
     runs: tuple[float, ...]
     """Each whole run: inputs in, all steps, outputs out."""
     steps: tuple[StepTime, ...]
+    tier: str = "simd128"
 
     @property
     def median_ms(self) -> float:
@@ -83,9 +85,11 @@ def benchmark(
     runs: int = 30,
     feeds: Mapping[str, Array] | None = None,
     progress: Progress = _print_nothing,
+    tier: str = "simd128",
 ) -> BenchmarkReport:
     """Time `runs` whole runs of `plan` and as many step by step, after a few to warm up; inputs default to random."""
-    runner = PlanRunner(plan, load_kernels(), engine)
+    check_tier(engine, tier)
+    runner = PlanRunner(plan, load_kernels(tier), engine)
     inputs = random_feeds(plan.inputs) if feeds is None else feeds
     for _ in range(WARM_UP_RUNS):
         runner.run(inputs)
@@ -103,7 +107,7 @@ def benchmark(
         StepTime(i, step.kernel, plan.nodes[step.node].op, plan.nodes[step.node].name, ms, call_ms)
         for i, (step, ms, call_ms) in enumerate(zip(plan.steps, _medians(single), _medians(calls), strict=True))
     )
-    return BenchmarkReport(engine, tuple(whole), times)
+    return BenchmarkReport(engine, tuple(whole), times, tier)
 
 
 def _medians(rounds: Sequence[Sequence[float]]) -> Iterator[float]:

@@ -12,7 +12,7 @@ import typer
 from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
 from tinyinfer.cli import console
 from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
-from tinyinfer.cli.options import EngineName, Model, NoOptimize, Shapes
+from tinyinfer.cli.options import EngineName, Model, NoOptimize, Shapes, Tier, TierName
 from tinyinfer.session import kernels_for
 
 
@@ -32,6 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON ins
 def bench(
     model: Model,
     engine: Annotated[EngineName, typer.Option(help="What runs the model.")] = EngineName.WASMTIME,
+    tier: Tier = TierName.SIMD128,
     runs: Runs = 30,
     by: By = Grouping.OPERATOR,
     shape: Shapes = [],
@@ -44,13 +45,14 @@ def bench(
 
       tinyinfer bench model.onnx
       tinyinfer bench model.tinf --engine wasmer --runs 100
+      tinyinfer bench model.onnx --tier relaxed
       tinyinfer bench model.onnx --by step
       tinyinfer bench model.onnx --json > times.json
     """
     file = read_compiled(model) if is_compiled(model) else compile_onnx(model, shape, not no_optimize).file
-    kernels_for(file)
+    kernels_for(file, tier.value)
     with console.progress("run") as advance:
-        report = benchmark(file.plans[0], engine.value, runs, progress=advance)
+        report = benchmark(file.plans[0], engine.value, runs, progress=advance, tier=tier.value)
     if as_json:
         console.out.print_json(json.dumps(as_document(file.name, report)))
     else:
@@ -62,6 +64,7 @@ def as_document(model: str, report: BenchmarkReport) -> dict[str, Any]:
     return {
         "model": model,
         "engine": report.engine,
+        "tier": report.tier,
         "median_ms": report.median_ms,
         "min_ms": report.min_ms,
         "max_ms": report.max_ms,
@@ -74,8 +77,9 @@ def as_document(model: str, report: BenchmarkReport) -> dict[str, Any]:
 
 def show_times(model: str, report: BenchmarkReport, by: Grouping) -> None:
     """Print the median of the runs and a table of where the time goes."""
+    tier = "" if report.tier == "simd128" else f" ({report.tier})"
     console.say(
-        f"{model} on {report.engine}: median {report.median_ms:.3f} ms of {len(report.runs)} runs "
+        f"{model} on {report.engine}{tier}: median {report.median_ms:.3f} ms of {len(report.runs)} runs "
         f"({report.min_ms:.3f} to {report.max_ms:.3f})",
         "bold",
     )

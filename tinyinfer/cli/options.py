@@ -44,6 +44,9 @@ Shapes: TypeAlias = Annotated[
         "belong together; naming an input again begins another shape plan in the same file.",
     ),
 ]
+Tier: TypeAlias = Annotated[
+    TierName, typer.Option("--tier", help="The kernels: simd128 runs everywhere, relaxed rounds a multiply-add once.")
+]
 NoOptimize: TypeAlias = Annotated[
     bool, typer.Option("--no-optimize", help="Skip all passes: the plan of the graph as it is in the file.")
 ]

@@ -14,7 +14,7 @@ from tinyinfer import images, registry
 from tinyinfer.cli import console
 from tinyinfer.cli.feeding import read_arguments, runs
 from tinyinfer.cli.models import check_target, compile_onnx, input_names, is_compiled, only, read_compiled
-from tinyinfer.cli.options import Model, RunnerName, Shapes, parse_numbers
+from tinyinfer.cli.options import Model, RunnerName, Shapes, Tier, TierName, parse_numbers
 from tinyinfer.cli.scores import show_outputs
 from tinyinfer.compiler import CompiledModel
 from tinyinfer.errors import FeedError, ModelError
@@ -60,6 +60,7 @@ def run(
     random: Random = None,
     fill: Fill = None,
     engine: Engine = RunnerName.WASMTIME,
+    tier: Tier = TierName.SIMD128,
     output: Output = None,
     shape: Shapes = [],
     labels: Labels = None,
@@ -97,7 +98,7 @@ def run(
     if output is not None and len(wanted) > 1:
         raise FeedError(f"--output takes the outputs of one run; {len(wanted)} pictures are {len(wanted)} runs")
     names_of_classes = _read_labels(labels) if labels else images.labels_of(file.metadata)
-    execute = runner(source, engine)
+    execute = runner(source, engine, tier.value)
     for one in wanted:
         outputs = execute(one.feeds)
         if one.label:
@@ -108,17 +109,17 @@ def run(
             console.say(f"{output}: {', '.join(outputs)}")
 
 
-def runner(model: CompiledModel | tinf.ModelFile, engine: RunnerName) -> Runner:
+def runner(model: CompiledModel | tinf.ModelFile, engine: RunnerName, tier: str = "simd128") -> Runner:
     """A function from feeds to outputs."""
     if engine is not RunnerName.REF:
-        return InferenceSession(model, engine.value).run
+        return InferenceSession(model, engine.value, tier).run
     if isinstance(model, tinf.ModelFile):
         raise ModelError(f"{model.name}: a compiled model holds no graph for the reference; give the .onnx file")
 
     def reference(feeds: Mapping[str, Array]) -> Mapping[str, Array]:
         plan = choose_plan(model.file.plans, feeds)
         graph = model.optimized[model.file.plans.index(plan)]
-        return interpreter.run(graph, check_feeds(plan.inputs, feeds), registry.reference_of)
+        return interpreter.run(graph, check_feeds(plan.inputs, feeds), registry.reference_of, tier)
 
     return reference
 
