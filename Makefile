@@ -4,7 +4,7 @@ VENV := .venv
 VENV310 := .venv310
 PYTHON := $(VENV)/bin/python
 PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
-NODE_PATH := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 ARGS :=
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the d
 	@$(VENV)/bin/tinyinfer demo $(ARGS)
 
 test: test-environment ## run every test, the browser's and wasmer's included (ARGS="-k conv" chooses)
-	@$(PYTHON) tools/run_tests.py $(ARGS)
+	@$(WITH_NODE) $(PYTHON) tools/run_tests.py $(ARGS)
 
 bench: $(VENV)/.bench web/node_modules/.installed ## measure whole models beside onnxruntime-web and TF.js (ARGS=--quick)
 	@tools/install_chromium.sh
@@ -31,10 +31,10 @@ bench-kernels: $(VENV)/.bench web/node_modules/.installed ## measure every kerne
 lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
-	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings .
-	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p tsconfig.json
-	@cd web && $(NODE_PATH) node_modules/.bin/biome check --error-on-warnings --config-path=. ../benchmarks/web
-	@cd web && $(NODE_PATH) node_modules/.bin/tsc -p ../benchmarks/web/tsconfig.json
+	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings .
+	@cd web && $(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json
+	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings --config-path=. ../benchmarks/web
+	@cd web && $(WITH_NODE) node_modules/.bin/tsc -p ../benchmarks/web/tsconfig.json
 
 wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
 	@$(PYTHON) -m tinyinfer.wasm_backend $(ARGS)

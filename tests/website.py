@@ -106,8 +106,11 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Cache-Control", "no-store")
             for name, value in site.headers.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            try:
+                self.end_headers()
+                self.wfile.write(content)
+            except ConnectionError:  # the page was closed while it loaded
+                self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the tests' output quiet."""
