@@ -13,8 +13,9 @@ NOTHING = "–"
 
 def markdown(results: Results) -> str:
     """All tables of one run."""
-    times = [_times(results, threads) for threads in results.settings["threads"]]
-    parts = [_conditions(results), *times, _cold(results), _code(results), _memory(results), _missing(results)]
+    threads = results.settings["threads"]
+    parts = [_conditions(results), *(_times(results, n) for n in threads), *(_shares(results, n) for n in threads)]
+    parts += [_cold(results), _code(results), _memory(results), _missing(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -48,7 +49,7 @@ def _conditions(results: Results) -> str:
     lines = [
         f"Measured {results.date} in headless {results.browser}, cross-origin isolated, on {results.machine}.",
         f"Medians (10th to 90th percentile) of {effort['launches']} × {effort['rounds']} interleaved samples, in",
-        f"{effort['launches']} launch(es) of the browser.",
+        f"{effort['launches']} launch(es) of the browser. ÷ ours: how many times as long as each of ours it takes, in order.",
         "",
     ]
     for threads in results.settings["threads"]:
@@ -56,36 +57,54 @@ def _conditions(results: Results) -> str:
         if peak is not None and bandwidth is not None:
             loops = results.limits[str(threads)]
             rates = [f"{n} {statistics.median(r) / 1e9:.1f} G MAC/s" for n, r in loops.items() if n != "read"]
-            what = "One thread" if threads == 1 else f"{threads} threads"
-            lines.append(f"* {what}: {', '.join(rates)}, memory read at {bandwidth / 1e9:.1f} GB/s.")
+            lines.append(f"* {_heading(threads)}: {', '.join(rates)}, memory read at {bandwidth / 1e9:.1f} GB/s.")
     return "\n".join(lines)
 
 
+def _heading(threads: int) -> str:
+    return "One thread" if threads == 1 else f"{threads} threads"
+
+
 def _times(results: Results, threads: int) -> str:
+    """Milliseconds of every contender; for each peer, how many times as long as each of ours it takes."""
     ours, peers = keys_of(results, threads)
-    head = ["model", "G MAC", "limit ms"]
-    for key in ours:
-        head += [f"{results.titles[key]} ms", "in the Worker", "GFLOP/s", "of the limit"]
+    head = ["ms", *(results.titles[key] for key in ours)]
     for key in peers:
-        head += [f"{results.titles[key]} ms", *(f"÷ {results.titles[mine]}" for mine in ours)]
-    rows = [_row(results, model, threads, ours, peers) for model in results.models]
-    title = "One thread" if threads == 1 else f"{threads} threads"
-    return f"### {title}\n\n{table(head, rows)}"
+        head += [results.titles[key], "÷ ours"]
+    rows = []
+    for model in results.models:
+        cells = [model.title, *(_spread(model.timings.get(key)) for key in ours)]
+        for key in peers:
+            times = [ratio(model, mine, key) for mine in ours]
+            known = " / ".join(NOTHING if t is None else f"**{t:.2f}**" for t in times)
+            cells += [_spread(model.timings.get(key)), known if any(times) else NOTHING]
+        rows.append(cells)
+    return f"### {_heading(threads)}\n\n{table(head, rows)}"
 
 
-def _row(results: Results, model: ModelResult, threads: int, ours: Sequence[str], peers: Sequence[str]) -> list[str]:
-    bound = results.bound(model, threads)
-    cells = [model.title, f"{model.macs / 1e9:.3f}", NOTHING if bound is None else milliseconds(bound)]
+def _shares(results: Results, threads: int) -> str:
+    """How near ours come to what the machine can do."""
+    ours, _ = keys_of(results, threads)
+    if not any(key in model.timings for model in results.models for key in ours):
+        return ""
+    head = ["", "G MAC", "limit ms"]
     for key in ours:
-        timing = model.timings.get(key)
-        rate = NOTHING if timing is None else f"{2 * model.macs / timing.median / 1e6:.1f}"
-        share = NOTHING if timing is None or bound is None else f"{bound / timing.median:.0%}"
-        inside = NOTHING if timing is None or not timing.inside else milliseconds(statistics.median(timing.inside))
-        cells += [_spread(timing), inside, rate, share]
-    for key in peers:
-        times = (ratio(model, mine, key) for mine in ours)
-        cells += [_spread(model.timings.get(key)), *(NOTHING if t is None else f"**{t:.2f}**" for t in times)]
-    return cells
+        head += [f"{results.titles[key]}: in the Worker, ms", "GFLOP/s", "of the limit"]
+    rows = []
+    for model in results.models:
+        bound = results.bound(model, threads)
+        cells = [model.title, f"{model.macs / 1e9:.3f}", NOTHING if bound is None else milliseconds(bound)]
+        for key in ours:
+            timing = model.timings.get(key)
+            cells += [NOTHING] * 3 if timing is None else _share(model, timing, bound)
+        rows.append(cells)
+    return f"### Against the limit, {_heading(threads).lower()}\n\n{table(head, rows)}"
+
+
+def _share(model: ModelResult, timing: Timing, bound: float | None) -> list[str]:
+    inside = milliseconds(statistics.median(timing.inside)) if timing.inside else NOTHING
+    rate = f"{2 * model.macs / timing.median / 1e6:.1f}"
+    return [inside, rate, NOTHING if bound is None else f"{bound / timing.median:.0%}"]
 
 
 def _spread(timing: Timing | None) -> str:

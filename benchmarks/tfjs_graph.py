@@ -273,6 +273,12 @@ def _unary(to: _Writer, node: Node) -> None:
     to.done(node, to.emit(UNARY[node.op], [to.want(x, layout)], T=FLOAT), layout)
 
 
+def _swish(to: _Writer, node: Node) -> None:
+    (x,) = node.operands
+    source = to.want(x, to.layout(x))
+    to.done(node, to.emit("Mul", [source, to.emit("Sigmoid", [source], T=FLOAT)], T=FLOAT), to.layout(x))
+
+
 def _clip(to: _Writer, node: Node) -> None:
     (x,) = node.operands
     to.done(node, to.clamp(to.want(x, to.layout(x)), node.attrs["clamp"]), to.layout(x))
@@ -416,6 +422,7 @@ CONVERTERS: dict[str, Callable[[_Writer, Node], None]] = {
     "MaxPool": _max_pool,
     "Resize": _resize,
     "Clip": _clip,
+    "Swish": _swish,
     "Gelu": _gelu,
     "LayerNormalization": _layer_normalization,
     "MatMul": _matmul,

@@ -69,23 +69,16 @@ def test_launches_that_differ_are_unsteady(results):
     assert model.timings[PEER].unsteady
 
 
+def cells_of(text: str, start: str) -> list[str]:
+    (row,) = [line for line in text.splitlines() if line.startswith(start)]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 def test_markdown_tells_times_rates_and_reasons(results):
     text = markdown(results)
-    row = next(line for line in text.splitlines() if line.startswith("| Some Net | 2.000"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == [
-        "Some Net",
-        "2.000",
-        "100",
-        "125 (122–128)",
-        "119",
-        "32.0",
-        "80%",
-        "275 (250–300) ⚠",
-        "**2.20**",
-        "–",
-        "–",
-    ]
+    times = ["125 (122–128)", "275 (250–300) ⚠", "**2.20**", "–", "–"]
+    assert cells_of(text, "| Some Net | 125")[1:] == times
+    assert cells_of(text, "| Some Net | 2.000")[1:] == ["2.000", "100", "119", "32.0", "80%"]
     assert "| Some Net | 42.0 / 21.0 |" in text
     assert "| TinyInfer simd128, 1 thread | 50.0 | 20.0 | 17.0 |" in text
     assert "* TF.js wasm, 1 thread, Some Net: cannot do it\n" in text
