@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
+from benchmarks.contenders import OURS
 from benchmarks.report import keys_of, milliseconds
 from benchmarks.results import ModelResult, Results
 
@@ -26,7 +26,8 @@ def chart(results: Results, threads: int = 1) -> str:
         body += group
     title = f"Time of one inference, {threads} thread{'s' if threads > 1 else ''}; shorter is better"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y:.0f}" font-family="system-ui, sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y - GAP + 4:.0f}" '
+        f'font-family="system-ui, sans-serif" '
         f'font-size="12" role="img" aria-label="{escape(title)}">\n<title>{escape(title)}</title>\n'
         + "\n".join(body)
         + "\n</svg>\n"
@@ -36,7 +37,7 @@ def chart(results: Results, threads: int = 1) -> str:
 def _legend(results: Results, colours: dict[str, str]) -> list[str]:
     parts = []
     for i, (key, colour) in enumerate(colours.items()):
-        x = LABEL + i * 165
+        x = GAP + i * (WIDTH - GAP) // len(colours)
         parts.append(f'<rect x="{x}" y="6" width="12" height="12" rx="2" fill="{colour}"/>')
         parts.append(_text(x + 18, 16, results.titles[key]))
     return parts
@@ -53,16 +54,15 @@ def _group(model: ModelResult, colours: dict[str, str], y: float) -> tuple[list[
         parts.append(
             f'<rect x="{LABEL}" y="{y:.0f}" width="{width:.1f}" height="{BAR - 3}" rx="2" fill="{colours[key]}"/>'
         )
-        parts.append(_text(LABEL + width + 6, y + BAR - 6, f"{milliseconds(ms)} ms{_speedup(model, timed, key)}"))
+        parts.append(_text(LABEL + width + 6, y + BAR - 6, f"{milliseconds(ms)} ms{_times_as_long(model, key)}"))
         y += BAR
     return parts, y + GAP
 
 
-def _speedup(model: ModelResult, timed: Sequence[str], key: str) -> str:
-    """How many times as long as the first contender this one takes."""
-    if key == timed[0]:
-        return ""
-    return f" · {model.timings[key].median / model.timings[timed[0]].median:.2f}×"
+def _times_as_long(model: ModelResult, key: str) -> str:
+    """Of a peer: how many times as long as the fastest of ours it takes."""
+    ours = [timing.median for other, timing in model.timings.items() if other.startswith(OURS)]
+    return "" if key.startswith(OURS) or not ours else f" · {model.timings[key].median / min(ours):.2f}×"
 
 
 def _text(x: float, y: float, content: str, anchor: str = "start") -> str:

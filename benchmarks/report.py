@@ -49,7 +49,7 @@ def _conditions(results: Results) -> str:
     lines = [
         f"Measured {results.date} in headless {results.browser}, cross-origin isolated, on {results.machine}.",
         f"Medians (10th to 90th percentile) of {effort['launches']} × {effort['rounds']} interleaved samples, in",
-        f"{effort['launches']} launch(es) of the browser. ÷ ours: how many times as long as each of ours it takes, in order.",
+        f"{effort['launches']} launch(es) of the browser. ÷ ours: how many times as long as each of ours, in order.",
         "",
     ]
     for threads in results.settings["threads"]:
