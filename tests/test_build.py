@@ -159,6 +159,11 @@ def code_of(assembled: build.Assembled) -> dict[str, bytes]:
     return {name: assembled.module.wasm[i:j] for name, (i, j) in zip(assembled.code_sizes, bodies, strict=True)}
 
 
+@pytest.mark.parametrize("tier", kernel_module.TIERS)
+def test_module_stays_small(tier: str):
+    assert len(kernel_module.load_kernels(tier).wasm) <= 113_000
+
+
 def test_tiers_differ_in_the_multiply_add_only():
     simd128, relaxed = (
         build.assemble(build.read_sources(kernel_module.SOURCES[0], tier), tier) for tier in kernel_module.TIERS
