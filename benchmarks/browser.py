@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tinyinfer.errors import TinyInferError
 
@@ -62,9 +62,11 @@ def open_page(browser: Browser, url: str) -> Page:
 
 def ask(page: Page, expression: str) -> Any:
     """The value of an expression over the page's `bench` (see `web/page.js`); its errors become TinyInferError."""
-    result = page.evaluate(
-        f"bench.then(bench => {expression}).then(value => ({{ value }}), error => ({{ error: String(error) }}))"
-    )
+    question = f"bench.then(bench => {expression}).then(value => ({{ value }}), error => ({{ error: `${{error}}` }}))"
+    try:
+        result = page.evaluate(question)
+    except Error as error:  # the page has crashed, or its script could not be loaded
+        raise TinyInferError(f"the page {page.url} does not answer: {error.message}") from None
     if "error" in result:
         raise TinyInferError(result["error"])
     return result["value"]

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
 PEERS = tuple(name for name in RUNTIMES if name != OURS)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 180)  # in a file, tables need their width
 
 Models = Annotated[list[str], typer.Option("--model", "-m", help=f"Only these of: {', '.join(MODELS)}.")]
 Peers = Annotated[list[str], typer.Option("--peer", "-p", help=f"Only these of: {', '.join(PEERS)}; or none.")]
