@@ -106,7 +106,7 @@ def read_image(path: Path, preprocess: Preprocess, binding: Binding) -> Array:
     picture = picture.convert("L" if grayscale else "RGB")
     if picture.size != size:
         picture = _frame_drawing(path, picture, preprocess) if preprocess.fit else _resize(picture, preprocess)
-    pixels = np.asarray(picture, np.uint8).reshape(preprocess.height, preprocess.width, preprocess.channels)
+    pixels: Array = np.asarray(picture, np.uint8).reshape(preprocess.height, preprocess.width, preprocess.channels)
     if preprocess.color == "bgr":
         pixels = pixels[:, :, ::-1]
     values = pixels if binding.dtype is DType.UINT8 else _normalize(pixels, preprocess)

@@ -48,8 +48,9 @@ def lrn(x: Array, *, size: int, alpha: float, beta: float, bias: float) -> Array
     for c in range(channels):
         for i in range(max(0, c - (size - 1) // 2), min(channels, c + size // 2 + 1)):
             total[:, c] = arith.madd(x[:, i], x[:, i], total[:, c])
-    scaled = arith.madd(np.float32(alpha) / np.float32(size), total, np.float32(bias))
-    return np.asarray(x / power(scaled, np.float32(beta)))
+    weight = np.asarray(np.float32(alpha) / np.float32(size))
+    scaled = arith.madd(weight, total, np.float32(bias))
+    return np.asarray(x / power(scaled, np.asarray(beta, np.float32)))
 
 
 def _centred(rows: Array) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ import numpy as np
 from tinyinfer.errors import ShapeError, UnsupportedError
 from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.graph import Value
+from tinyinfer.types import Array
 
 _COORDINATES = (
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
@@ -112,7 +113,7 @@ def _fitted(ctx: Context, dims: Sequence[int], wanted: Sequence[int]) -> tuple[l
     return [math.floor(scale * d + 0.5) for d in dims], [scale] * len(dims)
 
 
-def _scales(ctx: Context, given: Sequence[float] | np.ndarray | None, count: int) -> list[float]:
+def _scales(ctx: Context, given: Sequence[float] | Array | None, count: int) -> list[float]:
     scales = [] if given is None else [float(s) for s in np.asarray(given).reshape(-1)]
     if len(scales) != count or not all(0 < s < math.inf for s in scales):
         raise ctx.error(f"scales {scales}; expected {count} positive values, or sizes", ShapeError)

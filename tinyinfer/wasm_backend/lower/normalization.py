@@ -77,7 +77,7 @@ def lrn(node: Node, to: Lowering) -> None:
     source, y = to.input(x, channels_last(x.type.rank)), to.output(node.output)
     to.step(
         "f32_lrn",
-        y=y, x=source, a=np.float32(attrs["alpha"]) / np.float32(attrs["size"]), bias=attrs["bias"],
+        y=y, x=source, a=float(np.float32(attrs["alpha"]) / np.float32(attrs["size"])), bias=attrs["bias"],
         channels=x.shape[1], before=(attrs["size"] - 1) // 2, after=attrs["size"] // 2, m0=0, m1=size // x.shape[1],
     )  # fmt: skip
     flat = {"n1": 1, "n2": 1, "n3": size, "a0": 0, "a1": 0, "a2": 0, "a3": 4, "b0": 0, "b1": 0, "b2": 0}
