@@ -52,6 +52,10 @@ def sigmoid(x: Array) -> Array:
     return np.where(x < 0, e, 1) / (1 + e)
 
 
+def swish(x: Array) -> Array:
+    return x * sigmoid(x)
+
+
 def softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
@@ -144,10 +148,11 @@ FUNCTIONS = [
     Function("Sigmoid", OfResult(2.41), sigmoid, lambda x: 1 / (1 + mp.exp(-x)), "-0x1.0a111ap+2"),
     Function("Tanh", OfResult(2.5), np.tanh, mp.tanh, "0x1.205368p+2"),
     Function("Erf", OfResult(1.32), scalar(math.erf), mp.erf, "0x1.fd1802p-1"),
+    Function("Swish", OfResult(3.29, subnormal=True), swish, lambda x: x / (1 + mp.exp(-x)), "-0x1.9aae26p+1"),
     Function("Softplus", OfResult(1.68), softplus, lambda x: mp.log1p(mp.exp(x)), "-0x1.43c0c4p+0"),
     Function("Mish", OfResult(4.69, subnormal=True), mish, mp_mish, "-0x1.9e154ep+1"),
     Function("Elu", OfResult(1.01), elu, mp_elu, "-0x1.25c0a6p-2", {"alpha": 1.0}),
-    Function("Gelu", OfArgument(1.87), gelu, lambda x: x * mp.ncdf(x), "0x1.2a2b6ep+0", {"approximate": "none"}),
+    Function("Gelu", OfArgument(1.89), gelu, lambda x: x * mp.ncdf(x), "0x1.2b0398p+0", {"approximate": "none"}),
     Function("Gelu", OfArgument(2.52), gelu_tanh, mp_gelu_tanh, "0x1.30196ep+0", {"approximate": "tanh"}),
 ]
 functions = pytest.mark.parametrize("function", FUNCTIONS, ids=str)
@@ -208,6 +213,7 @@ SPECIAL_VALUES: list[tuple[str, dict[str, Any], list[tuple[float, float]]]] = [
     ("Sigmoid", {}, [(0.0, 0.5), (-0.0, 0.5), (200.0, 1.0), (-200.0, 0.0), (inf, 1.0), (-inf, 0.0)]),
     ("Tanh", {}, [(0.0, 0.0), (-0.0, -0.0), (1e-45, 1e-45), (-1e-45, -1e-45), (inf, 1.0), (-inf, -1.0)]),
     ("Erf", {}, [(0.0, 0.0), (-0.0, -0.0), (1e-45, 1e-45), (-1e-45, -1e-45), (inf, 1.0), (-inf, -1.0)]),
+    ("Swish", {}, [(0.0, 0.0), (-0.0, -0.0), (100.0, 100.0), (-200.0, -0.0), (inf, inf), (-inf, nan)]),
     ("Softplus", {}, [(100.0, 100.0), (-200.0, 0.0), (inf, inf), (-inf, 0.0)]),
     ("Mish", {}, [(0.0, 0.0), (-0.0, -0.0), (100.0, 100.0), (-200.0, -0.0), (inf, inf), (-inf, -0.0)]),
     ("Elu", {"alpha": 1.5}, [(0.0, 0.0), (-0.0, -0.0), (2.0, 2.0), (-40.0, -1.5), (inf, inf), (-inf, -1.5)]),
@@ -235,6 +241,7 @@ INVARIANTS: list[tuple[str, dict[str, Any], Callable[[Array, Array], Array]]] = 
     ("Sigmoid", {}, lambda x, y: (y >= 0) & (y <= 1)),
     ("Tanh", {}, lambda x, y: (np.abs(y) <= 1) & (np.signbit(x) == np.signbit(y))),
     ("Erf", {}, lambda x, y: (np.abs(y) <= 1) & (np.signbit(x) == np.signbit(y))),
+    ("Swish", {}, lambda x, y: (y >= -0.279) & (y <= np.maximum(x, 0))),
     ("Softplus", {}, lambda x, y: y >= np.maximum(x, 0)),
     ("Mish", {}, lambda x, y: (y >= -0.31) & (y <= np.maximum(x, 0))),
     ("Elu", {"alpha": 1.0}, lambda x, y: y >= np.maximum(x, -1)),

@@ -4,7 +4,7 @@ Polynomials are minimax fits (Remez exchange at 50 digits, weighted for the rela
 coefficients rounded to float32 one at a time from the lowest, the others fitted again each time. Multiply-add is
 `arith.madd` throughout, so that every function has one value on each tier; the bounds hold for both.
 
-Bounds in ulp of the exact result, found by running all 2³² arguments against float64: `BOUNDS` in
+Bounds in ulp of the exact result, found by running all 2³² arguments against float64: `FUNCTIONS` in
 tests/test_accuracy.py. NaN gives NaN.
 """
 
