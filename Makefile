@@ -12,7 +12,7 @@ ARGS :=
 .PHONY: help demo test bench bench-kernels lint wasm site check-wheel check-site clean test-environment
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo web/node_modules/.installed ## compile, verify and run the digits model, then serve its page
 	@$(VENV)/bin/tinyinfer demo $(ARGS)
