@@ -1,5 +1,5 @@
 ;; lib_pool — windows over channels-last feature maps
-;; Layout    x [n][ih][iw][c], y [n][oh][ow][c], dense
+;; Layout    x [n][ih][iw][c], y [n][oh][ow][c]; pixels px and py bytes apart, rows and images following on
 ;; Window    rows oh·sh − pt + kh·dh, columns ow·sw − pl + kw·dw; the taps inside x take part, row-major
 ;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 12 bytes past x
 (module
@@ -40,14 +40,14 @@
                (param $y i32) (param $x i32)
                (param $ih i32) (param $iw i32) (param $c i32) (param $oh i32) (param $ow i32)
                (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
-               (param $pt i32) (param $pl i32) (param $ct i32) (param $cl i32) (param $cb i32) (param $cr i32)
-               (param $m0 i32) (param $m1 i32)
-    (local $px i32) (local $py i32) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
+               (param $pt i32) (param $pl i32) (param $px i32) (param $py i32)
+               (param $ct i32) (param $cl i32) (param $cb i32) (param $cr i32) (param $m0 i32) (param $m1 i32)
+    (local $size i32) (local $line i32) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
     (local $ky i32) (local $kx i32) (local $ny i32) (local $nx i32) (local $high i32) (local $count i32)
     (local $row i32) (local $p i32) (local $out i32) (local $ox i32) (local $j i32)
-    (local.set $px (i32.shl (local.get $c) (i32.const 2)))
-    (local.set $py (i32.mul (local.get $px) (local.get $iw)))
-    (local.set $out (i32.add (local.get $y) (i32.mul (i32.mul (local.get $m0) (local.get $ow)) (local.get $px))))
+    (local.set $size (i32.shl (local.get $c) (i32.const 2)))
+    (local.set $line (i32.mul (local.get $px) (local.get $iw)))
+    (local.set $out (i32.add (local.get $y) (i32.mul (i32.mul (local.get $m0) (local.get $ow)) (local.get $py))))
     (local.set $m (local.get $m0))
     (block $done
       (loop $rows
@@ -68,7 +68,7 @@
             (call $taps_before! (local.get $ct) (local.get $top) (local.get $dh) (local.get $kh))))
         (local.set $row
           (i32.add (local.get $x)
-            (i32.mul (local.get $py)
+            (i32.mul (local.get $line)
               (i32.add
                 (i32.mul (local.get $image) (local.get $ih))
                 (i32.add (local.get $top) (i32.mul (local.get $ky) (local.get $dh)))))))
@@ -95,12 +95,12 @@
               (call_ref $finish
                 (call $window! (local.get $op) (f32x4.splat (local.get $start))
                   (i32.add (local.get $p) (local.get $j)) (local.get $ny) (local.get $nx)
-                  (i32.mul (local.get $py) (local.get $dh)) (i32.mul (local.get $px) (local.get $dw)))
+                  (i32.mul (local.get $line) (local.get $dh)) (i32.mul (local.get $px) (local.get $dw)))
                 (local.get $count) (local.get $finish))
-              (i32.shr_u (i32.sub (local.get $px) (local.get $j)) (i32.const 2)))
+              (i32.shr_u (i32.sub (local.get $size) (local.get $j)) (i32.const 2)))
             (br_if $channels
-              (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $px))))
-          (local.set $out (i32.add (local.get $out) (local.get $px)))
+              (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $size))))
+          (local.set $out (i32.add (local.get $out) (local.get $py)))
           (br_if $pixels
             (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 1))) (local.get $ow))))
         (local.set $m (i32.add (local.get $m) (i32.const 1)))

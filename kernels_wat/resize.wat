@@ -1,8 +1,8 @@
 ;; resize — one axis of x [outer][len][inner] resampled to y [outer][out][inner]
 ;; Order     taps = 1: y = x; else y = x·w of the first tap, then y = madd(x, w, y) for the others, ascending
-;; Layout    index [taps][out + 3]: byte offset of the tap within the axis, i32 · w [taps][out + 3] f32;
-;;           the last three are 0, which vectors may read
-;; Requires  taps = 1, 2 or 4
+;; Layout    x dense, rows of y ldy bytes apart; index [taps][out + 3]: byte offset of the tap within the axis, i32 ·
+;;           w [taps][out + 3] f32; the last three are 0, which vectors may read
+;; Requires  taps = 1, 2 or 4 · ldy = 4 where inner = 1
 ;; Writes    rows m0 ≤ o·out + j < m1 of y, each `inner` elements; reads up to 12 bytes past x
 (module
   ;; One row, inner > 1: neighbouring elements in lanes, the taps' rows and weights in registers.
@@ -61,7 +61,8 @@
 
   (func $f32_resize (export "f32_resize")
     (param $y i32) (param $x i32) (param $index i32) (param $w i32)
-    (param $taps i32) (param $len i32) (param $out i32) (param $inner i32) (param $m0 i32) (param $m1 i32)
+    (param $taps i32) (param $len i32) (param $out i32) (param $inner i32) (param $ldy i32)
+    (param $m0 i32) (param $m1 i32)
     (local $m i32) (local $o i32) (local $j i32) (local $row i32) (local $plane i32) (local $t i32) (local $count i32)
     (local $pi i32) (local $pw i32) (local $acc v128)
     (local.set $row (i32.shl (local.get $inner) (i32.const 2)))
@@ -95,10 +96,10 @@
                       (local.get $acc)))
                   (br_if $taps_left (local.tee $t (i32.sub (local.get $t) (i32.const 1)))))))
             (call $store_x32!
-              (i32.add (local.get $y) (i32.shl (local.get $m) (i32.const 2))) (local.get $acc) (local.get $count))
+              (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $ldy))) (local.get $acc) (local.get $count))
             (local.set $m (i32.add (local.get $m) (call $min_u! (local.get $count) (i32.const 4)))))
           (else
-            (call $resize_row! (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $row)))
+            (call $resize_row! (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $ldy)))
               (local.get $o) (local.get $pi) (local.get $pw) (local.get $taps) (local.get $plane) (local.get $row))
             (local.set $m (i32.add (local.get $m) (i32.const 1)))))
         (br $rows))))

@@ -1,20 +1,21 @@
 ;; where — Y = C ? A : B with broadcasting; C is bytes, true where not 0; A, B, Y of 8, 32 or 64 bits
-;; Layout    a nest n0 × n1 × n2 × n3, Y dense; c0…c2, a0…a2, b0…b2 byte strides; c3, a3, b3 the size of an element
+;; Layout    a nest n0 × n1 × n2 × n3; y0…y2, c0…c2, a0…a2, b0…b2 byte strides; c3, a3, b3 the size of an element
 ;;           (dense) or 0 (one value for the whole row)
 ;; Writes    exactly elements m0 ≤ i < m1 of Y in row-major order; reads up to 15 bytes past A, B and C
-;;           y = a, y = b (or y = c for bytes) allowed where they are dense
+;;           y = a, y = b (or y = c for bytes) allowed where they have the strides of Y
 (module
   ;; `spread` repeats the bytes of the condition so that each covers a lane.
   (func $where! (param $spread (ref $unary)) (param $splat (ref $splat)) (param $store (ref $store))
                 (param $sy i32) (param $lanes i32)
                 (param $y i32) (param $c i32) (param $a i32) (param $b i32)
                 (param $n1 i32) (param $n2 i32) (param $n3 i32)
+                (param $y0 i32) (param $y1 i32) (param $y2 i32)
                 (param $c0 i32) (param $c1 i32) (param $c2 i32) (param $c3 i32)
                 (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32)
                 (param $b0 i32) (param $b1 i32) (param $b2 i32) (param $b3 i32)
                 (param $m0 i32) (param $m1 i32)
     (local $i i32) (local $row i32) (local $col i32) (local $end i32)
-    (local $pc i32) (local $pa i32) (local $pb i32) (local $vc v128) (local $va v128) (local $vb v128)
+    (local $py i32) (local $pc i32) (local $pa i32) (local $pb i32) (local $vc v128) (local $va v128) (local $vb v128)
     (local.set $i (local.get $m0))
     (block $done
       (loop $rows
@@ -24,6 +25,12 @@
         (local.set $end
           (call $min_u! (local.get $m1)
             (i32.add (local.get $i) (i32.sub (local.get $n3) (local.get $col)))))
+        (local.set $py
+          (i32.sub
+            (i32.add (local.get $y)
+              (call $row3! (local.get $row) (local.get $n1) (local.get $n2)
+                (local.get $y0) (local.get $y1) (local.get $y2)))
+            (i32.shl (i32.sub (local.get $i) (local.get $col)) (local.get $sy))))
         (local.set $pc
           (i32.add (i32.add (local.get $c) (i32.mul (local.get $col) (local.get $c3)))
             (call $row3! (local.get $row) (local.get $n1) (local.get $n2)
@@ -44,7 +51,7 @@
           (if (local.get $a3) (then (local.set $va (v128.load (local.get $pa)))))
           (if (local.get $b3) (then (local.set $vb (v128.load (local.get $pb)))))
           (call_ref $store
-            (i32.add (local.get $y) (i32.shl (local.get $i) (local.get $sy)))
+            (i32.add (local.get $py) (i32.shl (local.get $i) (local.get $sy)))
             (v128.bitselect (local.get $vb) (local.get $va)
               (i8x16.eq (call_ref $unary (local.get $vc) (local.get $spread)) (v128.const i32x4 0 0 0 0)))
             (i32.sub (local.get $end) (local.get $i))

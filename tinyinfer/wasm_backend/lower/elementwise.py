@@ -13,28 +13,40 @@ def clip(node: Node, to: Lowering) -> None:
     clamp: Clamp = node.attrs["clamp"]
     source = to.input(x, to.layout(node.output))
     y = to.output(node.output, inplace=x)
-    to.step("f32_clip", y=y, x=source, lo=clamp.lo, hi=clamp.hi, m0=0, m1=x.type.size)
+    to.step("f32_clip", y=y, x=source, lo=clamp.lo, hi=clamp.hi, **one_row(x.type.size))
 
 
 def unary(suffix: str) -> LowerFunction:
-    """Lowering to `<dtype>_<suffix>(y, x, m0, m1)`."""
+    """Lowering to `<dtype>_<suffix>(y, x, n, ldy, ldx, m0, m1)`."""
 
     def lower(node: Node, to: Lowering) -> None:
         (x,) = node.operands
         source = to.input(x, to.layout(node.output))
         y = to.output(node.output, inplace=x)
-        to.step(f"{x.dtype.prefix}_{suffix}", y=y, x=source, m0=0, m1=x.type.size)
+        to.step(f"{x.dtype.prefix}_{suffix}", y=y, x=source, **one_row(x.type.size))
 
     return lower
 
 
 def binary(suffix: str) -> LowerFunction:
-    """Lowering to `<dtype of A>_<suffix>(y, a, b, n1…n3, a0…a3, b0…b3, m0, m1)`."""
+    """Lowering to `<dtype of A>_<suffix>(y, a, b, n1…n3, y0…y2, a0…a3, b0…b3, m0, m1)`."""
 
     def lower(node: Node, to: Lowering) -> None:
         broadcasting(node, to, f"{node.operands[0].dtype.prefix}_{suffix}", "ab")
 
     return lower
+
+
+def one_row(size: int) -> dict[str, int]:
+    """Arguments of a kernel over rows for `size` elements that are dense in both operands."""
+    return {"n": size, "ldy": 0, "ldx": 0, "m0": 0, "m1": size}
+
+
+def one_loop(size: int, *scalars: str) -> dict[str, int]:
+    """Arguments of a kernel over nests for `size` elements, dense in y, a and b but for the repeated `scalars`."""
+    zeros = {f"{name}{axis}": 0 for name in "yab" for axis in range(3)}
+    inner = {f"{name}3": 0 if name in scalars else 4 for name in "ab"}
+    return {"n1": 1, "n2": 1, "n3": size, **zeros, **inner, "m0": 0, "m1": size}
 
 
 def broadcasting(node: Node, to: Lowering, kernel: str, names: str) -> None:
@@ -52,6 +64,7 @@ def broadcasting(node: Node, to: Lowering, kernel: str, names: str) -> None:
         for i, (name, v) in enumerate(zip(names, node.operands, strict=True)):
             named[name] = sources[i][0] + offsets[i + 1] * v.dtype.size
             named |= {f"{name}{axis}": s * v.dtype.size for axis, s in enumerate(loops.strides[i + 1])}
+        named |= {f"y{axis}": s * y.dtype.size for axis, s in enumerate(loops.strides[0][:3])}
         _, n1, n2, n3 = loops.shape
         to.step(kernel, **named, n1=n1, n2=n2, n3=n3, m0=0, m1=element_count(loops))
 
@@ -62,7 +75,5 @@ def broadcast(to: Lowering, value: Value, shape: tuple[int, ...], layout: Layout
     order = tuple(axis - missing for axis in layout if axis >= missing) if value.type.rank else plain(0)
     pointer = to.input(value, order)
     own = strides_of(value.shape, order)
-    strides = tuple(
-        0 if i < missing or value.shape[i - missing] == 1 else own[i - missing] for i in range(len(shape))
-    )
+    strides = tuple(0 if i < missing or value.shape[i - missing] == 1 else own[i - missing] for i in range(len(shape)))
     return pointer, strides

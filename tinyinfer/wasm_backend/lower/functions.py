@@ -8,13 +8,13 @@ from tinyinfer.wasm_backend.lowering import LowerFunction, Lowering
 
 
 def scalars(suffix: str) -> LowerFunction:
-    """Lowering to `f32_<suffix>(y, x, …, m0, m1)` with the attributes as scalars of the same names."""
+    """Lowering to `f32_<suffix>(y, x, …, n, ldy, ldx, m0, m1)` with the attributes as scalars of the same names."""
 
     def lower(node: Node, to: Lowering) -> None:
         (x,) = node.operands
         source = to.input(x, to.layout(node.output))
         y = to.output(node.output, inplace=x)
-        to.step(f"f32_{suffix}", y=y, x=source, **node.attrs, m0=0, m1=x.type.size)
+        to.step(f"f32_{suffix}", y=y, x=source, **node.attrs, **elementwise.one_row(x.type.size))
 
     return lower
 

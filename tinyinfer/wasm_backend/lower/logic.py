@@ -24,7 +24,7 @@ def cast(node: Node, to: Lowering) -> None:
         suffix = "bool" if y.dtype is DType.BOOL else y.dtype.prefix
         source = to.input(x, to.layout(y))
         target = to.output(y, inplace=x if shrink == 1 else None)
-        to.step(f"{prefix}_cast_{suffix}", y=target, x=source, m0=0, m1=x.type.size)
+        to.step(f"{prefix}_cast_{suffix}", y=target, x=source, **elementwise.one_row(x.type.size))
     else:
         wide = to.strided(x)
         narrow = Strided(wide.pointer, y.dtype, wide.shape, tuple(s * shrink for s in wide.strides))

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array
+from tinyinfer.wasm_backend.lower.elementwise import one_loop, one_row
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer
 from tinyinfer.wasm_backend.strides import Layout, channels_last, equivalent, plain
 
@@ -30,10 +31,9 @@ def _factor(node: Node, to: Lowering, scale: Value, var: Value) -> Pointer:
         with np.errstate(all="ignore"):
             return to.const(scale.data / np.sqrt(var.data + epsilon), f"{node.name}.factor")
     factor = to.scratch(channels * 4, f"{node.name}.factor")
-    flat = {"n1": 1, "n2": 1, "n3": channels, "a0": 0, "a1": 0, "a2": 0, "a3": 4, "b0": 0, "b1": 0, "b2": 0}
-    to.step("f32_add", y=factor, a=to.input(var), b=to.const(epsilon, "epsilon"), b3=0, **flat, m0=0, m1=channels)
-    to.step("f32_sqrt", y=factor, x=factor, m0=0, m1=channels)
-    to.step("f32_div", y=factor, a=to.input(scale), b=factor, b3=4, **flat, m0=0, m1=channels)
+    to.step("f32_add", y=factor, a=to.input(var), b=to.const(epsilon, "epsilon"), **one_loop(channels, "b"))
+    to.step("f32_sqrt", y=factor, x=factor, **one_row(channels))
+    to.step("f32_div", y=factor, a=to.input(scale), b=factor, **one_loop(channels))
     return factor
 
 
@@ -80,10 +80,9 @@ def lrn(node: Node, to: Lowering) -> None:
         y=y, x=source, a=float(np.float32(attrs["alpha"]) / np.float32(attrs["size"])), bias=attrs["bias"],
         channels=x.shape[1], before=(attrs["size"] - 1) // 2, after=attrs["size"] // 2, m0=0, m1=size // x.shape[1],
     )  # fmt: skip
-    flat = {"n1": 1, "n2": 1, "n3": size, "a0": 0, "a1": 0, "a2": 0, "a3": 4, "b0": 0, "b1": 0, "b2": 0}
     beta = to.const(np.array([attrs["beta"]], np.float32), "beta")
-    to.step("f32_pow", y=y, a=y, b=beta, **flat, b3=0, m0=0, m1=size)
-    to.step("f32_div", y=y, a=source, b=y, **flat, b3=4, m0=0, m1=size)
+    to.step("f32_pow", y=y, a=y, b=beta, **one_loop(size, "b"))
+    to.step("f32_div", y=y, a=source, b=y, **one_loop(size))
 
 
 def _map_layout(to: Lowering, node: Node) -> Layout:

@@ -13,6 +13,7 @@ def max_pool(node: Node, to: Lowering) -> None:
     to.step(
         "f32_maxpool",
         x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
+        px=x.shape[1] * 4, py=x.shape[1] * 4,
         **window.geometry(node, node.attrs["kernel_shape"]),
     )  # fmt: skip
 
@@ -27,6 +28,7 @@ def average_pool(node: Node, to: Lowering) -> None:
     to.step(
         "f32_avgpool",
         x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
+        px=x.shape[1] * 4, py=x.shape[1] * 4,
         ct=-top, cl=-left, cb=geometry["ih"] + bottom, cr=geometry["iw"] + right,
         **geometry,
     )  # fmt: skip

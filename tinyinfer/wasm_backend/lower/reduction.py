@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tinyinfer.graph import Node, Value
+from tinyinfer.wasm_backend.lower.elementwise import one_loop
 from tinyinfer.wasm_backend.lowering import LowerFunction, Lowering, Pointer
 from tinyinfer.wasm_backend.strides import Layout
 
@@ -55,8 +56,7 @@ def reduce_mean(node: Node, to: Lowering) -> None:
     size = node.output.type.size
     to.step(
         "f32_div",
-        y=y, a=y, b=to.const(np.array([count], np.float32), "count"), n1=1, n2=1, n3=size,
-        a0=0, a1=0, a2=0, a3=4, b0=0, b1=0, b2=0, b3=0, m0=0, m1=size,
+        y=y, a=y, b=to.const(np.array([count], np.float32), "count"), **one_loop(size, "b"),
     )  # fmt: skip
 
 

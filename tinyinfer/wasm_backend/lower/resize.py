@@ -119,7 +119,7 @@ def _resample(
         "f32_resize",
         y=y, x=x, index=to.const(_planes(indices * np.int32(inner * 4)), "index"),
         w=to.const(_planes(weights), "weight"), taps=indices.shape[-1],
-        len=length, out=len(rows), inner=inner, m0=0, m1=outer * len(rows),
+        len=length, out=len(rows), inner=inner, ldy=inner * 4, m0=0, m1=outer * len(rows),
     )  # fmt: skip
 
 
