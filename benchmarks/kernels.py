@@ -28,7 +28,7 @@ MOVED: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "x32_copy": lambda a: 8 * (a["m1"] - a["m0"]) * a["n5"],
     "x64_copy": lambda a: 16 * (a["m1"] - a["m0"]) * a["n5"],
     "x32_transpose": lambda a: 8 * (a["m1"] - a["m0"]) * a["rows"],
-    "f32_pack": lambda a: 8 * a["k"] * a["n"],
+    "f32_pack": lambda a: 64 * a["k"] * (a["m1"] - a["m0"]),
     "i32_gather": lambda a: 2 * (a["m1"] - a["m0"]) * a["run"],
     "i64_gather": lambda a: 2 * (a["m1"] - a["m0"]) * a["run"],
 }

@@ -17,10 +17,10 @@ from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend.strides import channels_last
 
 KERNELS = [
-    "f32_add", "f32_argmax", "f32_batchnorm", "f32_cast_u8", "f32_clip", "f32_equal", "f32_gemm", "f32_instancenorm",
-    "f32_layernorm", "f32_lrn", "f32_reduce_max", "f32_reduce_sum", "f32_resize", "i64_cast_bool", "i64_div",
-    "i64_gather", "u8_equal", "u8_not", "x32_copy", "x32_transpose", "x32_where", "x64_copy", "x64_where", "x8_copy",
-    "x8_where",
+    "f32_add", "f32_argmax", "f32_batched_gemm", "f32_batchnorm", "f32_cast_u8", "f32_clip", "f32_equal", "f32_gemm",
+    "f32_instancenorm", "f32_layernorm", "f32_lrn", "f32_pack", "f32_reduce_max", "f32_reduce_sum", "f32_resize",
+    "i64_cast_bool", "i64_div", "i64_gather", "u8_equal", "u8_not", "x32_copy", "x32_transpose", "x32_where",
+    "x64_copy", "x64_where", "x8_copy", "x8_where",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tests.strategies import near, shapes, tensors
 
 @st.composite
 def matmul(draw: st.DrawFn, constant: bool) -> Case:
-    """Batches of either operand may be missing or 1. A kernel has to take part, so Y is not empty, but K may be 0."""
+    """Batches of either operand may be missing or 1; a constant B is one matrix. Y is not empty, but K may be 0."""
     m, k, n = draw(near(4, 5, 6)), draw(near(4, 8, least=0)), draw(near(8, 12))
     if not constant:
         k = max(k, 1)
@@ -19,6 +19,8 @@ def matmul(draw: st.DrawFn, constant: bool) -> Case:
     left, right = (
         tuple(d if draw(st.integers(0, 3)) else 1 for d in batch[draw(st.integers(0, len(batch))) :]) for _ in range(2)
     )
+    if constant:
+        right = (1,) * len(right)
     a, b = draw(tensors((*left, m, k))), draw(tensors((*right, k, n)))
     bias = draw(st.none() | tensors((n,)))
     residual = draw(st.none() | tensors((*_broadcast(left, right), m, n)))
@@ -31,4 +33,17 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(max(pair) for pair in zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b))
 
 
-CASES = {"f32_gemm": matmul(True), "f32_pack": matmul(False)}
+@st.composite
+def heads(draw: st.DrawFn) -> Case:
+    """Several matrices of B, each multiplied by rows of its own or by the same ones."""
+    heads, batch = draw(st.integers(2, 3)), draw(st.sampled_from([(), (1,), (2,)]))
+    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8)), draw(near(8, 12))
+    a = draw(tensors((*batch, heads if draw(st.booleans()) else 1, m, k)))
+    b, bias = draw(tensors((heads, k, n))), draw(st.none() | tensors((n,)))
+    residual = draw(st.none() | tensors((*batch, heads, m, n)))
+    return Case(
+        "MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, frozenset({1} if draw(st.booleans()) else ())
+    )
+
+
+CASES = {"f32_gemm": matmul(True), "f32_batched_gemm": heads(), "f32_pack": matmul(False)}

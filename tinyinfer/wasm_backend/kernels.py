@@ -30,7 +30,8 @@ def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory") -
 
 _TABLE = [
     *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
-    *_rows("pack.wat", ["f32_pack"], "panels of 8 columns"),
+    *_rows("matmul_batched.wat", ["f32_batched_gemm"], "rows of A (batch·rows)", "compute"),
+    *_rows("pack.wat", ["f32_pack"], "panels of 8 columns (batch·panels)"),
     *_rows("conv.wat", ["f32_conv"], "output rows (n·oh)", "compute"),
     *_rows("conv_depthwise.wat", ["f32_dwconv"], "output rows (n·oh)", "compute"),
     *_rows("max_pool.wat", ["f32_maxpool"], "output rows (n·oh)"),

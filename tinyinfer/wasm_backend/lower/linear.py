@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,32 +10,49 @@ from tinyinfer.graph import Node, Value
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
-from tinyinfer.wasm_backend.strides import strides_of
-
-Run = tuple[int, int, int, int]
-"""Rows multiplied by one matrix B: index of B, first element of A, first element of Y, number of rows."""
+from tinyinfer.wasm_backend.strides import Loops, collapse, plain, split_outer, strides_of
 
 
 def matmul(node: Node, to: Lowering) -> None:
-    """One call for each run of rows that meet the same matrix of B."""
+    """One call for all rows, of however many batch entries, that meet the same matrix of B; one for a batch of such."""
     a, b, bias, residual = (*node.inputs, None, None)[:4]
     assert a is not None
     assert b is not None
-    y = node.output
-    (m, k), n = a.shape[-2:], b.shape[-1]
+    y, (m, k), n = node.output, a.shape[-2:], b.shape[-1]
     left = rows_of(to, a)
     start = row(to, bias, n, f"{node.name}.bias")
-    added = to.input(residual) if residual is not None else None
-    panels = _Panels(to, b, node.name)
+    added = to.input(residual, to.layout(y)) if residual is not None else None
+    panels, matrix = panels_of(to, b, f"{node.name}.B")
     target = to.output(y, inplace=residual)
+    place = strides_of(y.shape, to.layout(y))
+    of_w = strides_of(b.shape[:-2], plain(b.type.rank - 2))
+    steps = (place, left.strides, (*(s * matrix for s in of_w), 0, 0), place)
+    shapes = (y.shape, a.shape, (*b.shape[:-2], m, n), y.shape)
+    loops = collapse(y.shape[:-1], *(_repeated(s, own, y.type.rank)[:-1] for s, own in zip(steps, shapes, strict=True)))
     clamp: Clamp = node.attrs.get("clamp", Clamp())
-    for index, first, place, count in _runs(left, b, y.shape, m):
-        to.step(
-            "f32_gemm",
-            c=target + place * 4, a=left.pointer + first * 4, r=added + place * 4 if added else 0,
-            w=panels.pointer(index), b=start, lo=clamp.lo, hi=clamp.hi,
-            k=k, n=n, lda=left.strides[-2] * 4, ldc=n * 4, m0=0, m1=count,
-        )  # fmt: skip
+    for nest, (of_c, of_a, of_panels, of_r) in split_outer(_rows_innermost(loops), 2):
+        (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = nest.shape, nest.strides
+        product = {
+            "c": target + of_c * 4, "a": left.pointer + of_a * 4, "w": panels + of_panels * 4, "b": start,
+            "r": added + of_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi,
+            "k": k, "n": n, "lda": lda * 4, "ldc": ldc * 4, "m0": 0, "m1": entries * rows,
+        }  # fmt: skip
+        if entries == 1:
+            to.step("f32_gemm", **product)
+        else:
+            to.step("f32_batched_gemm", **product, rows=rows, bc=bc * 4, ba=ba * 4, bw=bw * 4, br=br * 4)
+
+
+def _repeated(strides: tuple[int, ...], shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The strides of an operand of `shape` along the axes of a result of `rank`: 0 where it is repeated."""
+    return (0,) * (rank - len(shape)) + tuple(0 if n == 1 else s for n, s in zip(shape, strides, strict=True))
+
+
+def _rows_innermost(loops: Loops) -> Loops:
+    """`loops` with one in the end along which W is the same: their own last one, or one of a single row."""
+    if loops.shape and loops.strides[2][-1] == 0:
+        return loops
+    return Loops((*loops.shape, 1), tuple((*s, 0) for s in loops.strides))
 
 
 def rows_of(to: Lowering, value: Value) -> Strided:
@@ -44,7 +60,7 @@ def rows_of(to: Lowering, value: Value) -> Strided:
     stored = to.strided(value)
     if stored.strides[-1] == 1 or value.shape[-1] == 1:
         return stored
-    dense = strides_of(value.shape, tuple(range(value.type.rank)))
+    dense = strides_of(value.shape, plain(value.type.rank))
     return Strided(to.input(value), value.dtype, value.shape, dense)
 
 
@@ -55,81 +71,34 @@ def row(to: Lowering, bias: Value | None, n: int, name: str) -> Pointer:
     return to.const(pack.bias(None if bias is None else bias.data, n, pack.PANEL), name)
 
 
-def pack_rows(to: Lowering, matrix: Strided, target: Pointer) -> None:
-    """Pack a matrix [K, N] with any strides into panels at `target`; where columns are dense, panels are transposes."""
-    (k, n), (ks, ns) = matrix.shape, matrix.strides
-    if ks != 1 or ns == 1:
-        to.step("f32_pack", w=target, b=matrix.pointer, k=k, n=n, ks=ks * 4, ns=ns * 4, m0=0, m1=panel_count(n))
-        return
-    full, size = n // pack.PANEL, k * pack.PANEL
-    for first, panels, columns in ((0, full, pack.PANEL), (full, 1, n % pack.PANEL)):
-        if panels * columns:
-            to.step(
-                "x32_transpose",
-                y=target + first * size * 4, x=matrix.pointer + first * pack.PANEL * ns * 4, rows=columns, cols=k,
-                by=size * 4, ldy=pack.PANEL * 4, bx=pack.PANEL * ns * 4, ldx=ns * 4, m0=0, m1=panels * k,
-            )  # fmt: skip
+def panels_of(to: Lowering, b: Value, label: str) -> tuple[Pointer, int]:
+    """The matrices of `b` as panels, one after the other, and how many elements each of them takes."""
+    k, n = b.shape[-2:]
+    size = panel_count(n) * k * pack.PANEL
+    if k == 0:
+        return to.zeros(0), 0
+    if b.data is not None:
+        return to.const(np.stack([pack.panels(matrix) for matrix in b.data.reshape(-1, k, n)]), label), size
+    target = to.scratch(math.prod(b.shape[:-2]) * size * 4, f"{label}.panels")
+    pack_rows(to, to.strided(b), target)
+    return target, size
+
+
+def pack_rows(to: Lowering, matrices: Strided, target: Pointer) -> None:
+    """Pack matrices [..., K, N] with any strides into panels at `target`, one matrix after the other."""
+    *batch, k, n = matrices.shape
+    *along, ks, ns = matrices.strides
+    size = panel_count(n) * k * pack.PANEL
+    packed = strides_of(batch, plain(len(batch)))
+    for nest, (of_w, of_b) in split_outer(collapse(batch, [s * size for s in packed], along), 1):
+        (entries,), (_, (bs,)) = nest.shape, nest.strides
+        to.step(
+            "f32_pack",
+            w=target + of_w * 4, b=matrices.pointer + of_b * 4, k=k, n=n, ks=ks * 4, ns=4 if n == 1 else ns * 4,
+            bs=bs * 4, m0=0, m1=entries * panel_count(n),
+        )  # fmt: skip
 
 
 def panel_count(n: int) -> int:
     """Panels that hold n columns."""
     return -(-n // pack.PANEL)
-
-
-class _Panels:
-    """The matrices of B as panels. A variable one is packed when it is asked for, into the place of the one before."""
-
-    def __init__(self, to: Lowering, b: Value, label: str) -> None:
-        self._to = to
-        k, n = b.shape[-2:]
-        self._nbytes = panel_count(n) * k * pack.PANEL * 4
-        self._source = None if b.data is not None else to.strided(b)
-        self._packed = -1
-        if k == 0:
-            self._home = to.zeros(0)
-        elif b.data is not None:
-            matrices = b.data.reshape(-1, k, n)
-            self._home = to.const(np.stack([pack.panels(matrix) for matrix in matrices]), f"{label}.B")
-        else:
-            self._home = to.scratch(self._nbytes, f"{label}.panels")
-
-    def pointer(self, index: int) -> Pointer:
-        """Address of the panels of matrix `index`, counted row-major over the leading axes of B."""
-        if self._source is None or self._nbytes == 0:
-            return self._home + index * self._nbytes
-        if index != self._packed:
-            source = self._source
-            batch = np.unravel_index(index, source.shape[:-2]) if source.shape[:-2] else ()
-            offset = sum(int(i) * s for i, s in zip(batch, source.strides))
-            matrix = Strided(source.pointer + offset * 4, source.dtype, source.shape[-2:], source.strides[-2:])
-            pack_rows(self._to, matrix, self._home)
-            self._packed = index
-        return self._home
-
-
-def _runs(a: Strided, b: Value, shape: tuple[int, ...], m: int) -> Iterator[Run]:
-    """The batch entries of Y [shape], those of one matrix B together, and merged where rows of A follow on."""
-    batch, n = shape[:-2], shape[-1]
-    of_a = np.broadcast_to(_offsets(a.shape[:-2], a.strides), batch).reshape(-1)
-    of_b = np.broadcast_to(np.arange(math.prod(b.shape[:-2])).reshape(b.shape[:-2]), batch).reshape(-1)
-    run: Run | None = None
-    for entry in np.argsort(of_b, kind="stable"):
-        index, first, place = int(of_b[entry]), int(of_a[entry]), int(entry) * m * n
-        if run is not None:
-            same, start, target, count = run
-            if (same, start + count * a.strides[-2], target + count * n) == (index, first, place):
-                run = (same, start, target, count + m)
-                continue
-            yield run
-        run = (index, first, place, m)
-    if run is not None:
-        yield run
-
-
-def _offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.typing.NDArray[np.int64]:
-    """The offset in elements of every index of `shape`."""
-    offsets = np.zeros(shape, np.int64)
-    for axis, (extent, stride) in enumerate(zip(shape, strides)):
-        along = [-1 if i == axis else 1 for i in range(len(shape))]
-        offsets += (np.arange(extent) * stride).reshape(along)
-    return offsets
