@@ -2,8 +2,7 @@
 
     kernels_wat/**                    → tinyinfer/_kernels_wat/**
     assembled kernels_wat/*.wat       → tinyinfer/wasm_backend/_build/*
-    web/**                            → tinyinfer/_web/**
-    web/node_modules/idb (from npm)   → tinyinfer/_web/vendor/idb.*
+    web/**, joined and minified       → tinyinfer/_web/**
     examples/digits (model, samples)  → tinyinfer/_examples/digits
 
 An editable install needs none of it: in a checkout the package reads these folders in place.
@@ -23,19 +22,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-IDB_MODULE = Path("web", "node_modules", "idb", "build", "index.js")
-IDB_LICENSE = Path("web", "node_modules", "idb", "LICENSE")
-WEB_TOOLING = {
-    "ambient",
-    "biome.json",
-    "node_modules",
-    "package-lock.json",
-    "package.json",
-    "tsconfig.json",
-    "tsconfig.types.json",
-    "types",
-    "vendor",
-}
+NODE_PACKAGES = Path("web", "node_modules", "esbuild")
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -43,7 +30,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
     def dependencies(self) -> list[str]:
         """Node.js as a wheel, where the npm packages are still to be fetched and npm is missing."""
-        fetched = Path(self.root, IDB_MODULE).is_file()
+        fetched = Path(self.root, NODE_PACKAGES).is_dir()
         return [] if fetched or shutil.which("npm") else [self._web_dependencies().NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -51,24 +38,22 @@ class CustomBuildHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         root = Path(self.root)
-        if not (root / IDB_MODULE).is_file():
-            self._web_dependencies().install(development=False)
+        if not (root / NODE_PACKAGES).is_dir():
+            self._web_dependencies().install()
         self.built = tempfile.TemporaryDirectory()
-        assemble_kernels(root, Path(self.built.name))
+        kernels, web = Path(self.built.name, "kernels"), Path(self.built.name, "web")
+        run_module(root, "tinyinfer.wasm_backend", "--out", kernels)
+        run_module(root, "tinyinfer.web_build", web)
 
         include: dict[str, str] = build_data["force_include"]
         include[str(root / "kernels_wat")] = "tinyinfer/_kernels_wat"
-        include[self.built.name] = "tinyinfer/wasm_backend/_build"
-        include[str(root / IDB_MODULE)] = "tinyinfer/_web/vendor/idb.js"
-        include[str(root / IDB_LICENSE)] = "tinyinfer/_web/vendor/idb.LICENSE"
-        for path in sorted((root / "web").iterdir()):
-            if path.name not in WEB_TOOLING and path.suffix != ".wasm":
-                include[str(path)] = f"tinyinfer/_web/{path.name}"
+        include[str(kernels)] = "tinyinfer/wasm_backend/_build"
+        include[str(web)] = "tinyinfer/_web"
         for name in ("digits.onnx", "samples"):
             include[str(root / "examples" / "digits" / name)] = f"tinyinfer/_examples/digits/{name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove the assembled kernels, which the finished wheel holds now."""
+        """Remove what was built, which the finished wheel holds now."""
         if version != "editable":
             self.built.cleanup()
 
@@ -82,9 +67,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
         return module
 
 
-def assemble_kernels(root: Path, out: Path) -> None:
-    """Assemble all kernels of the source tree `root` into `out`, in a process of its own."""
+def run_module(root: Path, module: str, *arguments: str | Path) -> None:
+    """Run a module of the source tree `root` in a process of its own."""
     paths = [str(root), *sys.path]  # an isolated build finds its dependencies by its own path
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    command = [sys.executable, "-m", "tinyinfer.wasm_backend", "--out", str(out)]
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.models import tinf_of, tiny_graph
-from tinyinfer import bundle
+from tinyinfer import bundle, web_build
 from tinyinfer.errors import PlanError, TinyInferError
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
@@ -31,7 +34,7 @@ def test_demo_bundle_lists_every_file_with_its_hash(model: bytes, tmp_path: Path
     files = bundle.bundle({"digits.tinf": model}, out, demo=True)
     on_disk = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     assert files == sorted(on_disk.values())
-    assert {"index.html", "index.js", "worker.js", "sw.js", "vendor/idb.js", "digits.tinf"} <= set(on_disk)
+    assert {"index.html", "index.js", "worker.js", "sw.js", "vendor/idb.LICENSE", "digits.tinf"} <= set(on_disk)
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in on_disk.items()}
     del hashes["files.js"]
     assert listed(out) == hashes
@@ -70,9 +73,7 @@ def test_a_file_is_refused(model: bytes, tmp_path: Path) -> None:
         bundle.bundle({"m.tinf": model}, tmp_path / "site", demo=False)
 
 
-def test_an_error_leaves_nothing_behind(
-    model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_leaves_nothing_behind(model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Path, data: bytes) -> int:
         raise OSError("disk full")
 
@@ -99,36 +100,54 @@ def test_the_demo_needs_its_model(model: bytes, tmp_path: Path) -> None:
         bundle.bundle({"m.tinf": model}, tmp_path / "site", demo=True)
 
 
-def test_missing_idb_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "index.js").write_text("")
-    monkeypatch.setattr(bundle, "WEB", (tmp_path / "none", tmp_path))
+def test_missing_npm_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_build, "PACKAGES", tmp_path)
     with pytest.raises(TinyInferError, match="run `npm ci`"):
-        bundle.web_files(demo=False)
+        web_build.build(tmp_path / "out")
 
 
-def test_comments_with_lines_of_their_own_are_not_shipped() -> None:
-    source = b"""/** A module. */
-import x from "./x.js"; // kept: it follows code
-/**
- * About f.
- * @param {number} a
- */
-const f = a => /** @type {any} */ (a);
-  // a line
-/** @type {string} */ const s = `
-  /* kept */ http://host`;
-"""
-    assert bundle.without_comments(source) == b"""import x from "./x.js"; // kept: it follows code
-const f = a => /** @type {any} */ (a);
-/** @type {string} */ const s = `
-  /* kept */ http://host`;
-"""
+def test_what_esbuild_rejects_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(web_build.WEB, tmp_path / "web", ignore=shutil.ignore_patterns("node_modules"))
+    with (tmp_path / "web" / "worker.js").open("a") as file:
+        file.write("import { nothing } from './errors.js'; nothing(")
+    monkeypatch.setattr(web_build, "WEB", tmp_path / "web")
+    with pytest.raises(TinyInferError, match=r"(?s)esbuild: .*Unexpected end of file.*worker\.js:\d+"):
+        web_build.build(tmp_path / "out")
+
+
+def test_an_installed_runtime_is_shipped_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    for name in ("index.js", "demo/demo.js"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(bundle, "PACKAGED", tmp_path)
+    assert bundle.web_files(demo=False) == {"index.js": b"index.js"}
+    assert bundle.web_files(demo=True) == {"index.js": b"index.js", "demo.js": b"demo/demo.js"}
+
+
+def gzipped(contents: Iterable[bytes]) -> int:
+    return sum(len(gzip.compress(content, 9, mtime=0)) for content in contents)
 
 
 def test_runtime_is_small() -> None:
-    """What a page loads besides model and kernels: at most 12 KB gzip. The service worker is not part of it."""
+    """What a page loads besides its model: at most 12 KB gzip of scripts, 60 KB with the larger of the kernel modules.
+
+    The service worker is not part of it.
+    """
     files = bundle.web_files(demo=False)
-    sizes = {name: len(gzip.compress(content, 9, mtime=0)) for name, content in files.items() if name.endswith(".js")}
-    del sizes["sw.js"]
-    assert {"index.js", "worker.js", "runtime.js", "plan.js", "cache.js", "features.js", "vendor/idb.js"} <= set(sizes)
-    assert sum(sizes.values()) <= 12 * 1024, sizes
+    scripts = {name: content for name, content in files.items() if name.endswith(".js") and name != "sw.js"}
+    assert set(scripts) == {"index.js", "worker.js"}
+    assert gzipped(scripts.values()) <= 12 * 1024
+    kernels = max(gzipped([load_kernels(tier).wasm]) for tier in TIERS)
+    assert gzipped(scripts.values()) + kernels <= 60_000
+
+
+def test_shipped_scripts_import_nothing() -> None:
+    """Each is one request; only the page's script names the runtime and the list of files that lie beside it."""
+    imported = {
+        name: set(re.findall(rb'(?:from|import) ?"([^"]+)"', content))
+        for name, content in bundle.web_files(demo=True).items()
+        if name.endswith(".js")
+    }
+    assert imported.pop("demo.js") == {b"./index.js", b"./files.js"}
+    assert set(imported) == {"index.js", "worker.js", "sw.js"}
+    assert not any(imported.values())

@@ -15,6 +15,8 @@ from types import ModuleType
 
 import pytest
 
+from tinyinfer.bundle import web_files
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -64,12 +66,11 @@ def test_wheel_has_assembled_kernels(wheel: zipfile.ZipFile) -> None:
         assert wheel.read(name).startswith(b"\0asm\x01\0\0\0"), f"{name} is not a WebAssembly module"
 
 
-def test_wheel_has_web_runtime_and_idb(wheel: zipfile.ZipFile) -> None:
-    names = set(wheel.namelist())
-    for path in (ROOT / "web").glob("*.js"):
-        assert wheel.read(f"tinyinfer/_web/{path.name}") == path.read_bytes()
-    assert "tinyinfer/_web/index.js" in names
-    assert b"openDB" in wheel.read("tinyinfer/_web/vendor/idb.js")
+def test_wheel_has_the_web_runtime_as_bundles_ship_it(wheel: zipfile.ZipFile) -> None:
+    folder = "tinyinfer/_web/"
+    packed = {name.removeprefix(folder): wheel.read(name) for name in wheel.namelist() if name.startswith(folder)}
+    assert {name.removeprefix("demo/"): content for name, content in packed.items()} == web_files(demo=True)
+    assert {"index.js", "worker.js", "sw.js", "demo/index.html", "demo/demo.js"} <= set(packed)
 
 
 def test_wheel_has_the_digits_example(wheel: zipfile.ZipFile) -> None:
@@ -138,7 +139,7 @@ def test_missing_npm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     tool = load_tool("web_dependencies")
     monkeypatch.setattr(tool, "npm_command", lambda: None)
     with pytest.raises(tool.NodeMissingError, match="put npm on PATH, or install the PyPI package"):
-        tool.install(development=False)
+        tool.install()
 
 
 def test_outcomes_are_counted_from_the_report(tmp_path: Path) -> None:

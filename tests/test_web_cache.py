@@ -13,6 +13,7 @@ from tests.models import tinf_of, tiny_graph
 from tests.website import Site, serve
 from tinyinfer.bundle import web_files
 from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.web_build import WEB
 
 MODEL, KERNELS = "tiny.tinf", "kernels.simd128.wasm"
 
@@ -104,9 +105,7 @@ def test_progress_of_a_kept_file(page: Page, site: Site) -> None:
 
 @pytest.mark.parametrize("edit", ["flip", "junk"])
 @pytest.mark.parametrize(("name", "expected"), [(MODEL, (1, 0)), (KERNELS, (0, 1))])
-def test_bad_entry_is_fetched_again(
-    name: str, expected: tuple[int, int], edit: str, page: Page, site: Site
-) -> None:
+def test_bad_entry_is_fetched_again(name: str, expected: tuple[int, int], edit: str, page: Page, site: Site) -> None:
     create(page, site)
     page.evaluate(EDIT, {"name": name, "edit": edit})
     fetches(site)
@@ -165,9 +164,7 @@ def test_wanted_hash(page: Page, site: Site) -> None:
     fetches(site)
     assert create(page, site, sha256=new) == ["y"]
     assert fetches(site) == (1, 0)
-    assert create(page, site, sha256=old) == (
-        f"ModelError: {site.url}/{MODEL}: its SHA-256 is {new}, expected {old}"
-    )
+    assert create(page, site, sha256=old) == (f"ModelError: {site.url}/{MODEL}: its SHA-256 is {new}, expected {old}")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +204,7 @@ def test_own_sha256(page: Page, site: Site) -> None:
     contents = [wasm[:length] for length in lengths] + [wasm]
     for i, content in enumerate(contents):
         site.files[f"content/{i}"] = content
+    site.files["sha256.js"] = (WEB / "sha256.js").read_bytes()
     site.open(page)
     hashes = page.evaluate(
         """async count => {

@@ -15,6 +15,7 @@ from tests.website import Site, serve
 from tinyinfer import InferenceSession, compile
 from tinyinfer.bundle import bundle
 from tinyinfer.types import Array
+from tinyinfer.web_build import WEB
 
 DIGITS = Path(__file__).resolve().parent.parent / "examples" / "digits"
 
@@ -28,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(folder: Path) -> Iterator[Site]:
-    with serve({path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}) as running:
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+    files["preprocess.js"] = (WEB / "demo" / "preprocess.js").read_bytes()  # for tests of its own
+    with serve(files) as running:
         yield running
 
 

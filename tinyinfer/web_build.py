@@ -1,0 +1,67 @@
+"""The web runtime as it is shipped: every script that a page or a Worker loads is one file, joined and minified.
+
+The sources in `web/` are plain modules that browsers run as they are, but a page that loads them one by one waits for a
+round trip at each level of imports, and for all their comments. esbuild joins them. Wheels hold what it makes, so only
+a checkout needs it: `python -m tinyinfer.web_build FOLDER` is what the wheel's build hook runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tinyinfer.errors import TinyInferError
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+PACKAGES = WEB / "node_modules"
+SCRIPTS = ("index.js", "worker.js", "sw.js")
+PAGE = "demo/demo.js"
+# What the page finds beside itself in a bundle: the runtime, and the list of files.
+BESIDE_PAGE = ("./index.js", "./files.js")
+# Files of npm packages: where modules import them from, and where npm puts them.
+VENDORED = {"vendor/idb.js": "idb/build/index.js", "vendor/idb.LICENSE": "idb/LICENSE"}
+
+
+def build(out: Path) -> None:
+    """Write the runtime into the folder `out`, and the demo page into its folder `demo`.
+
+    Raises TinyInferError where `npm ci` has not been run in `web/`, or esbuild rejects a module.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder, "web")
+        shutil.copytree(WEB, sources, ignore=shutil.ignore_patterns(PACKAGES.name, "vendor"))
+        for name, place in VENDORED.items():
+            (sources / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(_installed(place), sources / name)
+        _esbuild(sources, out, *SCRIPTS)
+        _esbuild(sources, out / "demo", PAGE, *(f"--external:{module}" for module in BESIDE_PAGE))
+        others = [path for path in (sources / "demo").iterdir() if path.suffix != ".js"]
+        for path in [*others, *sources.glob("vendor/*.LICENSE")]:
+            copy = out / path.relative_to(sources)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def _esbuild(folder: Path, out: Path, *arguments: str) -> None:
+    # The launcher needs Node.js and the program does not; npm installs the one for this machine.
+    program = _installed("@esbuild/*/bin/esbuild", "@esbuild/*/esbuild.exe")
+    options = ["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning"]
+    command = [str(program), *arguments, *options, f"--outdir={out.resolve()}"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode:
+        raise TinyInferError(f"esbuild: {result.stderr.strip()}")
+
+
+def _installed(*patterns: str) -> Path:
+    """The first file of an npm package that matches."""
+    for pattern in patterns:
+        for path in PACKAGES.glob(pattern):
+            return path
+    raise TinyInferError(f"{PACKAGES / patterns[0]} is missing: run `npm ci` in {WEB}, or make, which does it")
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
