@@ -29,6 +29,8 @@ MOVED: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "x64_copy": lambda a: 16 * (a["m1"] - a["m0"]) * a["n5"],
     "x32_transpose": lambda a: 8 * (a["m1"] - a["m0"]) * a["rows"],
     "f32_pack": lambda a: 64 * a["k"] * (a["m1"] - a["m0"]),
+    "i32_gather_panels": lambda a: 8 * (a["m1"] - a["m0"]) * a["k"],
+    "i64_gather_panels": lambda a: 8 * (a["m1"] - a["m0"]) * a["k"],
     "i32_gather": lambda a: 2 * (a["m1"] - a["m0"]) * a["run"],
     "i64_gather": lambda a: 2 * (a["m1"] - a["m0"]) * a["run"],
 }

@@ -16,7 +16,7 @@ from tinyinfer.passes.common import merge_equal
 from tinyinfer.passes.examples import conv, matmul, weights
 from tinyinfer.passes.examples import given as placeholder
 from tinyinfer.ref import interpreter
-from tinyinfer.types import Array, Clamp
+from tinyinfer.types import Array, Clamp, DType, TensorType
 
 ALL_RULES = [rule for rules in passes.RULES.values() for rule in rules]
 EXACT_RULES = [rule for rule in ALL_RULES if rule.exact]
@@ -116,6 +116,31 @@ def test_equal_expressions_are_computed_once_even_with_equal_but_distinct_consta
         return b.add1("Sub", matmul(b, x), matmul(b, x))
 
     assert operators(merge_equal(build(example), registry.SEMANTICS)) == ["MatMul", "Sub"]
+
+
+def test_an_embedding_and_its_transpose_are_stored_once() -> None:
+    def example(b: GraphBuilder) -> Value:
+        table = np.random.default_rng(3).standard_normal((40, 6)).astype(np.float32)
+        indices = b.input("i", TensorType(DType.INT64, (1, 5)))
+        hidden = b.add1("Clip", b.add1("Gather", b.constant(table), indices, axis=0), clamp=Clamp(-1.0, 1.0))
+        return b.add1("MatMul", hidden, b.constant(table.T))
+
+    graph = build(example)
+    after = passes.run(graph)
+    inputs: dict[str, Array] = {"i": np.array([[3, -1, 39, 99, 0]])}
+    assert_same_bits(reference(after, inputs)["y"], reference(graph, inputs)["y"], str(after))
+    assert compiler.lower(after).weight_bytes < 1.5 * 40 * 6 * 4 < compiler.lower(graph).weight_bytes
+
+
+def test_heads_are_merged_and_embeddings_gathered_without_copies() -> None:
+    def example(b: GraphBuilder) -> Value:
+        heads = b.add1("MatMul", placeholder(b, 3, 5, 4, name="a"), placeholder(b, 3, 4, 8, name="b"))
+        rows = b.add1("Gather", weights(b, 24, 9), b.input("i", TensorType(DType.INT64, (5,))), axis=1)
+        merged = b.add1("Reshape", b.add1("Transpose", heads, perm=(1, 0, 2)), shape=(5, 24))
+        return b.add1("Add", merged, b.add1("Transpose", rows, perm=(1, 0)))
+
+    steps = [step.kernel for step in compiler.lower(build(example)).steps]
+    assert steps == ["f32_pack", "f32_batched_gemm", "i64_gather_panels", "f32_add"]
 
 
 def test_rules_that_undo_each_other_are_reported() -> None:

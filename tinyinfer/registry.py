@@ -68,7 +68,7 @@ _TABLE = [
     # convolution and products
     Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.nhwc),
     Operator("ConvTranspose", conv.conv_transpose, ref_conv.conv_transpose, lower_conv_transpose.conv_transpose, layout.nhwc),
-    Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul),
+    Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul, layout.rows_as_read),
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),
@@ -138,7 +138,7 @@ _TABLE = [
     Operator("Expand", movement.expand, ref_movement.expand, lower_movement.expand, layout.follow),
     Operator("Tile", movement.tile, ref_movement.tile, lower_movement.tile, layout.follow),
     Operator("Pad", movement.pad, ref_movement.pad, lower_movement.pad, layout.follow),
-    Operator("Gather", movement.gather, ref_movement.gather, lower_movement.gather),
+    Operator("Gather", movement.gather, ref_movement.gather, lower_movement.gather, layout.as_read),
     Operator("DepthToSpace", movement.depth_to_space, ref_movement.depth_to_space, lower_movement.depth_to_space, layout.follow),
     Operator("SpaceToDepth", movement.space_to_depth, ref_movement.space_to_depth, lower_movement.space_to_depth, layout.follow),
 ]

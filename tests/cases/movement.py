@@ -89,6 +89,16 @@ def gather(draw: st.DrawFn, dtypes: list[Any], index: Any, constant: bool = Fals
 
 
 @st.composite
+def gather_columns(draw: st.DrawFn, index: Any) -> Case:
+    """Columns of a constant matrix, of one whole panel at least."""
+    k, n = draw(st.integers(1, 9)), draw(near(8, 16, least=8))
+    indices = draw(st.lists(st.integers(-n - 2, n + 1), min_size=4, max_size=4))
+    shape = draw(st.sampled_from([(4,), (2, 2), (1, 4)]))
+    x = draw(tensors((k, n), np.float32))
+    return Case("Gather", (x, np.array(indices, index).reshape(shape)), {"axis": 1}, frozenset({0}))
+
+
+@st.composite
 def blocks(draw: st.DrawFn, dtype: Any) -> Case:
     """DepthToSpace and SpaceToDepth; no extent is 1, so that the loops are not those of a transposition."""
     n, b, c, h, w = (draw(st.integers(least, 4)) for least in (1, 2, 2, 2, 2))
@@ -124,6 +134,8 @@ CASES = {
     "x32_copy": copy(WORDS),
     "x64_copy": copy([np.int64]),
     "x32_transpose": transpose(),
+    "i32_gather_panels": gather_columns(np.int32),
+    "i64_gather_panels": gather_columns(np.int64),
     "i32_gather": gather([*BYTES, *WORDS, np.int64], np.int32),
     "i64_gather": gather([*BYTES, *WORDS, np.int64], np.int64),
 }

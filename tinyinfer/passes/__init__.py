@@ -9,6 +9,7 @@ from tinyinfer import registry, rewrite
 from tinyinfer.graph import Graph
 from tinyinfer.passes import activation, bias, clamp, identity, normalization, padding, residual
 from tinyinfer.passes.common import merge_equal
+from tinyinfer.passes.sharing import share_embeddings
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ PIPELINE: list[Pass] = [
     _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
     _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),
     _rules("padding", "fold zero padding into convolutions", padding.RULES),
+    Pass(
+        "sharing",
+        "read embeddings from the transposed matrix where a product needs that too",
+        lambda graph: share_embeddings(graph, registry.SEMANTICS),
+    ),
     _rules("fusion", "add residuals and clamp inside the producing kernel", [*residual.RULES, *clamp.RULES]),
 ]
 

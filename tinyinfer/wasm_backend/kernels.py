@@ -44,6 +44,7 @@ _TABLE = [
     *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
     *_rows("transpose.wat", ["x32_transpose"], "rows of Y (batch·cols)"),
     *_rows("gather.wat", ["i32_gather", "i64_gather"], "rows of Y (outer·n)"),
+    *_rows("gather.wat", ["i32_gather_panels", "i64_gather_panels"], "indices"),
     *_rows("clip.wat", ["f32_clip"], "elements"),
     *_rows("add.wat", ["f32_add", "i32_add", "i64_add"], "elements"),
     *_rows("sub.wat", ["f32_sub", "i32_sub", "i64_sub"], "elements"),

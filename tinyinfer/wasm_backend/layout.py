@@ -2,7 +2,8 @@
 
 Convolutional operators want channels innermost; operators that do not care keep the order of their largest operand, so
 that a channels-last region spreads as far as it can. Everything else is row-major. Where a consumer needs another
-order than its operand has, lowering adds one copy.
+order than its operand has, lowering adds one copy. A value that only a Transpose reads is stored so that the
+result of the Transpose is row-major, where its producer is able to (`as_read`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,19 @@ def follow(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
     )
 
 
+def as_read(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """The output is stored as its reader wishes, or row-major."""
+    return tuple(layouts.get(v, plain(v.type.rank)) for v in node.outputs)
+
+
+def rows_as_read(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """As `as_read`, but the last axis stays innermost, and a residual is stored as the output."""
+    (wish,) = as_read(node, layouts)
+    rank = node.output.type.rank
+    has_residual = len(node.inputs) > 3
+    return (wish if wish[-1] == rank - 1 and not has_residual else plain(rank),)
+
+
 def permuted(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
     """Transpose: the bytes stay, so axis i of the output is wherever axis perm[i] of the input was."""
     (x,) = node.operands
@@ -44,8 +58,19 @@ def permuted(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
 
 
 def choose(graph: Graph, policy_of: Callable[[str], Policy]) -> dict[Value, Layout]:
-    """A layout for every graph input and node output. Constants have none: they are stored as each use wants them."""
-    layouts: dict[Value, Layout] = {v: plain(v.type.rank) for v in graph.inputs.values()}
+    """A layout for every graph input and node output. Constants have none: they are stored as each use wants them.
+
+    Until the producer of a value is reached, what the policies see is the wish of its reader.
+    """
+    layouts = _wishes(graph)
+    layouts.update((v, plain(v.type.rank)) for v in graph.inputs.values())
     for node in graph.nodes:
         layouts.update(zip(node.outputs, policy_of(node.op)(node, layouts), strict=True))
     return layouts
+
+
+def _wishes(graph: Graph) -> dict[Value, Layout]:
+    """The layouts of values that one Transpose alone reads, which make its result row-major."""
+    uses = graph.uses()
+    transposes = (node for node in graph.nodes if node.op == "Transpose")
+    return {x: node.attrs["perm"] for node in transposes for x in node.operands if uses[x] == 1 and not x.is_constant}

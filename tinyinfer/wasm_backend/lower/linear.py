@@ -78,10 +78,16 @@ def panels_of(to: Lowering, b: Value, label: str) -> tuple[Pointer, int]:
     if k == 0:
         return to.zeros(0), 0
     if b.data is not None:
-        return to.const(np.stack([pack.panels(matrix) for matrix in b.data.reshape(-1, k, n)]), label), size
+        return constant_panels(to, b, label), size
     target = to.scratch(math.prod(b.shape[:-2]) * size * 4, f"{label}.panels")
     pack_rows(to, to.strided(b), target)
     return target, size
+
+
+def constant_panels(to: Lowering, b: Value, label: str) -> Pointer:
+    """The matrices [..., K, N] of the constant `b` as panels; K is not 0."""
+    assert b.data is not None
+    return to.const(np.stack([pack.panels(matrix) for matrix in b.data.reshape(-1, *b.shape[-2:])]), label)
 
 
 def pack_rows(to: Lowering, matrices: Strided, target: Pointer) -> None:

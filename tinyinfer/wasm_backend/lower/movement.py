@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyinfer.graph import Node
-from tinyinfer.types import Array
+from tinyinfer.graph import Node, Value
+from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend import pack
+from tinyinfer.wasm_backend.lower.linear import constant_panels
 from tinyinfer.wasm_backend.lowering import Lowering, Strided
-from tinyinfer.wasm_backend.strides import plain
+from tinyinfer.wasm_backend.strides import collapse, plain, strides_of
 
 MAX_GATHER_COPIES = 8
 """Constant indices become at most this many strided copies."""
@@ -111,13 +113,37 @@ def gather(node: Node, to: Lowering) -> None:
         for run in runs:
             target = _part(Strided(y.pointer, y.dtype, shape, strides), axis, run.start, run.size)
             to.copy(target, _part(source, axis, run.first or 0, run.size, run.step))
-        return
+    elif x.data is not None and x.dtype is DType.FLOAT and x.type.rank == 2 and axis == 1 and x.shape[1] >= pack.PANEL:
+        _gather_columns(to, x, indices, node.output)
+    else:
+        _gather_rows(to, x, indices, node.output, axis)
+
+
+def _gather_rows(to: Lowering, x: Value, indices: Value, output: Value, axis: int) -> None:
+    y = to.output(output)
+    to.view(output, y, plain(output.type.rank))
     inner = math.prod(x.shape[axis + 1 :])
     to.step(
         f"{indices.dtype.prefix}_gather",
-        x=to.input(x), indices=to.input(indices), y=to.output(node.output),
+        x=to.input(x), indices=to.input(indices), y=y,
         d=x.shape[axis], n=indices.type.size, run=inner * x.dtype.size,
-        m0=0, m1=node.output.type.size // max(inner, 1),
+        m0=0, m1=output.type.size // max(inner, 1),
+    )  # fmt: skip
+
+
+def _gather_columns(to: Lowering, x: Value, indices: Value, output: Value) -> None:
+    """Columns of a constant matrix come out of the panels that a product with it reads too: it is stored once."""
+    y = to.output_strided(output)
+    places = collapse(indices.shape, y.strides[1:])
+    if len(places.shape) > 1:
+        y = Strided(y.pointer, y.dtype, y.shape, strides_of(y.shape, plain(len(y.shape))))
+        to.view(output, y.pointer, plain(len(y.shape)))
+        places = collapse(indices.shape, y.strides[1:])
+    (step,) = places.padded(1).strides[0]
+    to.step(
+        f"{indices.dtype.prefix}_gather_panels",
+        y=y.pointer, w=constant_panels(to, x, f"{x.name}.panels"), indices=to.input(indices),
+        k=x.shape[0], d=x.shape[1], yi=step * 4, yk=y.strides[0] * 4, m0=0, m1=indices.type.size,
     )  # fmt: skip
 
 
