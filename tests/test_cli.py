@@ -75,7 +75,9 @@ class TestProcess:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["compile", "run", "verify", "inspect", "bench", "bundle", "serve", "demo"])
+@pytest.mark.parametrize(
+    "command", ["compile", "run", "verify", "inspect", "quantize", "bench", "bundle", "serve", "demo"]
+)
 def test_help_has_examples(command: str) -> None:
     text = run(command, "--help").stdout
     assert "Examples:" in text

@@ -37,3 +37,7 @@ class EngineError(TinyInferError):
 
 class WatError(TinyInferError):
     """A kernel source is not well-formed; the message names file, line and column."""
+
+
+class QuantizationError(TinyInferError):
+    """A model cannot be quantised as asked; the message names the tensor, node or file and what would be accepted."""

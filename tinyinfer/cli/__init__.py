@@ -15,6 +15,7 @@ from tinyinfer.cli.bundle import bundle
 from tinyinfer.cli.compile import compile_
 from tinyinfer.cli.demo import demo
 from tinyinfer.cli.inspect import inspect
+from tinyinfer.cli.quantize import quantize
 from tinyinfer.cli.run import run
 from tinyinfer.cli.serve import serve
 from tinyinfer.cli.verify import verify
@@ -59,6 +60,7 @@ def options(
 
 
 app.command("compile")(compile_)
+app.command("quantize")(quantize)
 app.command("run")(run)
 app.command("verify")(verify)
 app.command("inspect")(inspect)

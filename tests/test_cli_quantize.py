@@ -1,0 +1,127 @@
+"""`tinyinfer quantize`, as a user meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.commands import complete, run
+from tests.small_models import adder, classifier, save
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def blots(tmp_path: Path) -> Path:
+    return save(classifier(), tmp_path / "blots.onnx")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(5):
+        Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def types(path: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(path).graph.node}
+
+
+def error(*arguments: str | Path) -> str:
+    return run("quantize", *arguments, code=1).stderr
+
+
+class TestCalibrated:
+    def test_pictures(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        out = run("quantize", blots, "--calibration", pictures, "-o", tmp_path / "x.onnx").stdout
+        assert "x.onnx: " in out
+        assert "of the float model's" in out
+        assert {"QuantizeLinear", "DequantizeLinear"} <= types(tmp_path / "x.onnx")
+
+    def test_default_name(self, blots: Path, pictures: Path) -> None:
+        run("quantize", blots, "--calibration", pictures)
+        assert (blots.parent / "blots.int8.onnx").is_file()
+
+    @pytest.mark.parametrize("key", ["image", "input_0"])
+    def test_one_npz(self, blots: Path, tmp_path: Path, key: str) -> None:
+        np.savez(tmp_path / "x.npz", **{key: RNG.standard_normal((7, 1, 8, 8), dtype=np.float32)})
+        run("quantize", blots, "--calibration", tmp_path / "x.npz", "--method", "minmax", "--per-tensor")
+        model = onnx.load(blots.parent / "blots.int8.onnx")
+        assert not any(a.name == "axis" for n in model.graph.node for a in n.attribute if n.op_type != "Flatten")
+
+    def test_one_npy_and_a_folder_of_npz_give_the_same(self, blots: Path, tmp_path: Path) -> None:
+        data = RNG.standard_normal((4, 1, 8, 8), dtype=np.float32)
+        np.save(tmp_path / "x.npy", data)
+        (tmp_path / "folder").mkdir()
+        for i, sample in enumerate(data):
+            np.savez(tmp_path / "folder" / f"{i}.npz", image=sample[None])
+        for place, name in ((tmp_path / "x.npy", "a.onnx"), (tmp_path / "folder", "b.onnx")):
+            run("quantize", blots, "--calibration", place, "-o", tmp_path / name)
+        assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+    def test_samples_limits_what_is_read(self, blots: Path, pictures: Path) -> None:
+        (pictures / "zz_broken.png").write_bytes(b"no picture")
+        run("quantize", blots, "--calibration", pictures, "--samples", "5")
+        assert "zz_broken.png: not a readable picture" in error(blots, "--calibration", pictures)
+
+    def test_excluded_node(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        run("quantize", blots, "--calibration", pictures, "--exclude", "stem", "-o", tmp_path / "x.onnx")
+        stem = next(n for n in onnx.load(tmp_path / "x.onnx").graph.node if n.name == "stem")
+        assert stem.input[1] == "w0"
+
+
+class TestErrors:
+    def test_nothing_is_written(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        before = sorted(tmp_path.iterdir())
+        assert "no node 'none'" in error(blots, "--calibration", pictures, "--exclude", "none")
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_no_calibration_data(self, blots: Path, tmp_path: Path) -> None:
+        assert "--calibration" in run("quantize", blots, code=2).stderr
+        (tmp_path / "empty").mkdir()
+        assert "empty holds no calibration data; accepted: .npz" in error(blots, "--calibration", tmp_path / "empty")
+        assert "x.txt: not calibration data" in error(blots, "--calibration", tmp_path / "x.txt")
+        np.savez(tmp_path / "x.npz", image=np.zeros((0, 1, 8, 8), np.float32))
+        assert "x.npz holds no sample" in error(blots, "--calibration", tmp_path / "x.npz")
+
+    def test_wrong_calibration_data(self, blots: Path, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", pixels=np.zeros((2, 1, 8, 8), np.float32))
+        assert "unknown input 'pixels'; the model's inputs are 'image'" in error(
+            blots, "--calibration", tmp_path / "x.npz"
+        )
+        np.savez(tmp_path / "y.npz", image=np.full((2, 1, 8, 8), np.nan, np.float32))
+        assert "sample 0: input 'image' is nan" in error(blots, "--calibration", tmp_path / "y.npz")
+
+    def test_pictures_for_two_inputs(self, pictures: Path, tmp_path: Path) -> None:
+        sums = save(adder(), tmp_path / "sums.onnx")
+        assert "the model has 2: a, b; give .npz files" in error(sums, "--calibration", pictures)
+
+    def test_arrays_of_different_lengths(self, tmp_path: Path) -> None:
+        sums = save(adder(), tmp_path / "sums.onnx")
+        np.savez(tmp_path / "x.npz", a=np.zeros((4, 3), np.float32), b=np.zeros((2, 3), np.float32))
+        assert "different numbers of samples along their first axis: a: 4, b: 2" in error(
+            sums, "--calibration", tmp_path / "x.npz"
+        )
+
+    def test_a_quantised_model(self, blots: Path, pictures: Path) -> None:
+        run("quantize", blots, "--calibration", pictures)
+        again = error(blots.parent / "blots.int8.onnx", "--calibration", pictures)
+        assert "blots.int8.onnx is quantised already" in again
+        assert "give the float model" in again
+
+    def test_unwritable_output(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        out = tmp_path / "none" / "x.onnx"
+        assert "there is no folder" in error(blots, "--calibration", pictures, "-o", out)
+
+    def test_one_paragraph_and_no_traceback(self, blots: Path, tmp_path: Path) -> None:
+        done = complete("quantize", blots, "--calibration", tmp_path / "none.npz")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"Error: {tmp_path / 'none.npz'}: no such file\n"

@@ -1,0 +1,7 @@
+"""Post-training quantisation: float ONNX models to int8 and int4 ones, which every ONNX runtime reads."""
+
+from tinyinfer.quantization.kinds import CalibrationMethod, QuantFormat, QuantType
+from tinyinfer.quantization.readers import CalibrationDataReader
+from tinyinfer.quantization.static import quantize_static
+
+__all__ = ["CalibrationDataReader", "CalibrationMethod", "QuantFormat", "QuantType", "quantize_static"]
