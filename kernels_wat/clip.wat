@@ -1,5 +1,5 @@
 ;; clip — Y = clamp(X, lo, hi); NaN and -0 pass unchanged. Relu is [0, +inf].
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $f32_clip (export "f32_clip")
     (param $y i32) (param $x i32) (param $lo f32) (param $hi f32)

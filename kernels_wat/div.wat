@@ -2,7 +2,7 @@
 (module
   (func $f32_div_op! (param $a v128) (param $b v128) (result v128)
     (f32x4.div (local.get $a) (local.get $b)))
-  (@kernel "f32_div" (call $map2_x32! (ref.func $f32_div_op!)))
+  (@kernel "f32_div" (call $map2_f32! (ref.func $f32_div_op!)))
 
   ;; The divisors 0 and -1, which can trap, are replaced by 1; their quotients 0 and -a are put in afterwards.
   (func $i32_div_op! (param $a v128) (param $b v128) (result v128)

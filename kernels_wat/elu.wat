@@ -1,5 +1,5 @@
 ;; elu — Y = X ≥ 0 ? X : alpha·(eˣ − 1).
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $elu! (param $x v128) (param $alpha v128) (param $unused v128) (result v128)
     (v128.bitselect

@@ -1,5 +1,5 @@
 ;; gelu — Y = (½X)·(1 + erf(X·√½)); gelu_tanh: Y = X·sigmoid(X·(c3·X² + c1)). X is raised to −16, from where Y is −0.
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $gelu! (param $x v128) (result v128)
     (local $c v128)

@@ -1,5 +1,5 @@
 ;; hard_sigmoid — Y = clamp(X·alpha + beta, 0, 1), the sum by madd.
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $hard_sigmoid! (param $x v128) (param $alpha v128) (param $beta v128) (result v128)
     (call $clamp! (call $madd! (local.get $x) (local.get $alpha) (local.get $beta))

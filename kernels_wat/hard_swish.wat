@@ -1,5 +1,5 @@
 ;; hard_swish — Y = X·clamp(X/6 + 1/2, 0, 1), the sum by madd.
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $hard_swish! (param $x v128) (result v128)
     (f32x4.mul (local.get $x)

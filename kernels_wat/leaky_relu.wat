@@ -1,5 +1,5 @@
 ;; leaky_relu — Y = X < 0 ? X·alpha : X.
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $leaky_relu! (param $x v128) (param $alpha v128) (param $unused v128) (result v128)
     (call $f32_prelu_op! (local.get $x) (local.get $alpha)))

@@ -47,48 +47,11 @@
         (local.set $i (local.get $end))
         (br $rows))))
 
-  ;; `map` for 32-bit and 64-bit elements; y = x allowed.
-  (func $map_x32! (param $op (ref $unary)) (param $y i32) (param $x i32)
-                  (param $n i32) (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
-    (call $map! (local.get $op) (ref.func $store_x32!) (i32.const 2) (i32.const 2) (i32.const 4)
-      (local.get $y) (local.get $x) (local.get $n) (local.get $ldy) (local.get $ldx) (local.get $m0) (local.get $m1)))
+  ;; `map` for 64-bit elements; y = x allowed.
   (func $map_x64! (param $op (ref $unary)) (param $y i32) (param $x i32)
                   (param $n i32) (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
     (call $map! (local.get $op) (ref.func $store_x64!) (i32.const 3) (i32.const 3) (i32.const 2)
       (local.get $y) (local.get $x) (local.get $n) (local.get $ldy) (local.get $ldx) (local.get $m0) (local.get $m1)))
-
-  ;; y[i] = op(x[i], a, b) with two scalars in all lanes; elements and requirements as in map_x32.
-  (func $map_scalars_x32! (param $op (ref $ternary)) (param $y i32) (param $x i32) (param $a f32) (param $b f32)
-                          (param $n i32) (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
-    (local $i i32) (local $row i32) (local $first i32) (local $end i32) (local $py i32) (local $px i32)
-    (local $v v128) (local $va v128) (local $vb v128)
-    (local.set $va (f32x4.splat (local.get $a)))
-    (local.set $vb (f32x4.splat (local.get $b)))
-    (local.set $i (local.get $m0))
-    (block $done
-      (loop $rows
-        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
-        (local.set $row (i32.div_u (local.get $i) (local.get $n)))
-        (local.set $first (i32.mul (local.get $row) (local.get $n)))
-        (local.set $end (call $min_u! (local.get $m1) (i32.add (local.get $first) (local.get $n))))
-        (local.set $first (i32.shl (local.get $first) (i32.const 2)))
-        (local.set $py
-          (i32.sub (i32.add (local.get $y) (i32.mul (local.get $row) (local.get $ldy))) (local.get $first)))
-        (local.set $px
-          (i32.sub (i32.add (local.get $x) (i32.mul (local.get $row) (local.get $ldx))) (local.get $first)))
-        (loop $vectors
-          (local.set $v
-            (call_ref $ternary
-              (v128.load (i32.add (local.get $px) (i32.shl (local.get $i) (i32.const 2))))
-              (local.get $va) (local.get $vb) (local.get $op)))
-          (call $store_x32!
-            (i32.add (local.get $py) (i32.shl (local.get $i) (i32.const 2)))
-            (local.get $v)
-            (i32.sub (local.get $end) (local.get $i)))
-          (br_if $vectors
-            (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (local.get $end))))
-        (local.set $i (local.get $end))
-        (br $rows))))
 
   ;; Offset of row r of a nest n0 × n1 × n2 with byte strides s0, s1, s2: r counts n0·n1·n2 row-major.
   (func $row3! (param $r i32) (param $n1 i32) (param $n2 i32)

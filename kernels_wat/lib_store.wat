@@ -18,6 +18,25 @@
       (then (v128.store (local.get $p) (local.get $v)))
       (else (call $store_tail_x32! (local.get $p) (local.get $v) (local.get $count)))))
 
+  ;; Store the first min(count, 16) 32-bit lanes of v0 to v3; count ≥ 1.
+  (func $store4_x32! (param $p i32) (param $v0 v128) (param $v1 v128) (param $v2 v128) (param $v3 v128)
+                     (param $count i32)
+    (if (i32.ge_s (local.get $count) (i32.const 16))
+      (then
+        (v128.store (local.get $p) (local.get $v0))
+        (v128.store offset=16 (local.get $p) (local.get $v1))
+        (v128.store offset=32 (local.get $p) (local.get $v2))
+        (v128.store offset=48 (local.get $p) (local.get $v3)))
+      (else
+        (loop $vectors
+          (call $store_x32! (local.get $p) (local.get $v0) (local.get $count))
+          (local.set $v0 (local.get $v1))
+          (local.set $v1 (local.get $v2))
+          (local.set $v2 (local.get $v3))
+          (local.set $p (i32.add (local.get $p) (i32.const 16)))
+          (br_if $vectors
+            (i32.gt_s (local.tee $count (i32.sub (local.get $count) (i32.const 4))) (i32.const 0)))))))
+
   ;; Store the first min(count, 2) 64-bit lanes of v; count ≥ 1.
   (func $store_x64! (param $p i32) (param $v v128) (param $count i32)
     (if (i32.ge_u (local.get $count) (i32.const 2))

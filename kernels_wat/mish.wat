@@ -1,6 +1,6 @@
 ;; mish — Y = X·tanh(softplus(X)) = X·n / d from e = e^−|X|, the division last.
 ;;   X < 0: n = e·(e + 2), d = n + 2 · otherwise n = 2e + 1, d = 2e·e + n · X is raised to −105, from where Y is −0.
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $mish! (param $x v128) (result v128)
     (local $c v128) (local $e v128) (local $two v128) (local $negative v128) (local $n v128)

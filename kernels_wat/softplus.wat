@@ -1,5 +1,5 @@
 ;; softplus — Y = ln(e^X + 1) = max(X, 0) + ln(1 + e^−|X|).
-;; Writes    exactly elements m0:m1 of rows of n; reads up to 12 bytes past x · y = x allowed where ldy = ldx
+;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
   (func $softplus! (param $x v128) (result v128)
     (f32x4.add

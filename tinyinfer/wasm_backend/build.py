@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyinfer.errors import WatError
-from tinyinfer.wasm_backend import macros, wat
+from tinyinfer.wasm_backend import macros, pool, wat
 from tinyinfer.wasm_backend.kernel_module import (
     BUILD,
     MANIFEST,
@@ -85,7 +85,7 @@ def assemble(sources: list[wat.Source], tier: str = "simd128") -> Assembled:
     except ImportError as error:
         raise WatError(f"the kernels must be assembled, which needs the package wasmtime: {error}") from None
     source = wat.read_module(sources)
-    fields = macros.expand_module(source)
+    fields = pool.pooled(macros.expand_module(source))
     for form in (form for field in fields for form in field.walk()):
         if FORBIDDEN[tier].search(form.head):
             wat.fail(form.at, f"{form.head} is not available in the {tier} tier")

@@ -21,7 +21,7 @@ BUILD = PACKAGE / "wasm_backend" / "_build"
 MANIFEST = "kernels.json"
 MANIFEST_FORMAT = 1
 TIERS = ("simd128", "relaxed")
-ASSEMBLER = ("wat", "operands", "peephole", "macros", "build")
+ASSEMBLER = ("wat", "operands", "peephole", "abreast", "macros", "memory", "pool", "build")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tinyinfer.wasm_backend import memory, tinf
 from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
-from tinyinfer.wasm_backend.memory import ALIGNMENT, FOREVER, PAGE, SLACK, Buffer, align
+from tinyinfer.wasm_backend.memory import FOREVER, PAGE, SLACK, ZEROS, Buffer, align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Region, Step, Weight
 from tinyinfer.wasm_backend.strides import (
     Layout,
@@ -51,7 +51,7 @@ class ZeroRegion:
     """The shared region that nobody writes: padding reads zeros from it."""
 
     nbytes: int = 0
-    offset: int = ALIGNMENT
+    offset: int = ZEROS
 
 
 @dataclass(eq=False)
@@ -269,7 +269,7 @@ class Lowering:
 
     def plan(self) -> Plan:
         """Lay memory out and resolve addresses."""
-        weights_offset = ALIGNMENT + align(self._shared.zeros.nbytes + SLACK)
+        weights_offset = ZEROS + align(self._shared.zeros.nbytes + SLACK)
         constants = storage_order(self._shared.constants.values())
         cursor = weights_offset
         for constant in constants:

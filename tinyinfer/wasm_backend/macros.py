@@ -8,6 +8,7 @@ The expanded function means exactly what the plain one does:
 * The variables of a macro become locals of the caller, named by the path of macros that leads to them. Two
   expansions with one path follow each other in time, so they share locals; variables that the body may read
   before it assigns them are zeroed, as a call would.
+* Neighbouring assignments of calls of one macro are expanded in step: see `abreast`.
 * Labels keep their names: a block's label hides those around it, and a macro names only its own.
 * A parameter of type `(ref $t)` stands for a function named in the call, known wherever it is used.
 """
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tinyinfer.wasm_backend import operands, peephole
+from tinyinfer.wasm_backend import abreast, operands, peephole
 from tinyinfer.wasm_backend.wat import (
     BRANCHES,
     LOCAL_OPS,
@@ -42,6 +43,8 @@ class Frame:
     """A variable's name in the expanded function, or the constant or variable that stands for it."""
     functions: dict[str, str] = field(default_factory=dict)
     labels: set[str] = field(default_factory=set)
+    lane: str = ""
+    """What tells the expansions apart that are made side by side."""
 
 
 def expand_module(module: Module) -> list[Form]:
@@ -88,7 +91,22 @@ class _Expander:
 
     def sequence(self, forms: Iterable[Form], frame: Frame) -> list[Form]:
         """Expand instructions that follow each other."""
-        return [expanded for form in forms for expanded in self.instruction(form, frame)]
+        return [
+            expanded
+            for run in abreast.runs(list(forms))
+            for expanded in self.abreast(run, frame) or (e for form in run for e in self.instruction(form, frame))
+        ]
+
+    def abreast(self, run: Sequence[Form], frame: Frame) -> list[Form] | None:
+        """Expand neighbouring assignments by one macro in step, if they are several and can be."""
+        if len(run) < 2:
+            return None
+        lanes: list[Form] = []
+        for i, form in enumerate(run):
+            frame.lane = f"'{i}"
+            lanes.extend(self.instruction(form, frame))
+        frame.lane = ""
+        return abreast.interleave(lanes, lambda name: self.local(frame.path, Local(name, "v128")))
 
     def instruction(self, form: Form, frame: Frame) -> list[Form]:
         """Expand one instruction with its operands to the sequence of instructions that does the same."""
@@ -180,7 +198,7 @@ class _Expander:
         return [Form(("call", name), tuple(self.sequence(arguments, frame)), form.at)]
 
     def inline(self, form: Form, macro: Function, arguments: Sequence[Form], frame: Frame) -> list[Form]:
-        inner = Frame(macro, (*frame.path, macro.name[1:-1]))
+        inner = Frame(macro, (*frame.path, macro.name[1:-1] + frame.lane))
         values: list[tuple[Local, list[Form]]] = []
         for parameter, argument in zip(macro.params, arguments):
             if parameter.is_function:

@@ -1,7 +1,8 @@
 """Static memory: every buffer of a plan gets an offset before anything runs.
 
-One linear memory holds `[null page | zeros | weights | arena | slack]`. Arena offsets come from liveness: buffers that
-are never alive together may overlap. Loads may run up to `SLACK` bytes past a buffer; stores never do.
+One linear memory holds `[nothing | constants of kernels | zeros | weights | arena | slack]`. Arena offsets come from
+liveness: buffers that are never alive together may overlap. Loads may run up to `SLACK` bytes past a buffer; stores
+never do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 ALIGNMENT = 64
+CONSTANTS = 64
+"""Where the kernel module's constants begin."""
+ZEROS = 1024
+"""Where they end at the latest, and the zeros begin."""
 SLACK = 64
 PAGE = 1 << 16
 FOREVER = 1 << 30
