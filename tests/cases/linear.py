@@ -40,7 +40,8 @@ def heads(draw: st.DrawFn) -> Case:
     m, k, n = draw(near(4, 5, 6)), draw(near(4, 8)), draw(near(8, 12))
     a = draw(tensors((*batch, heads if draw(st.booleans()) else 1, m, k)))
     b, bias = draw(tensors((heads, k, n))), draw(st.none() | tensors((n,)))
-    residual = draw(st.none() | tensors((*batch, heads, m, n)))
+    shared = draw(st.sampled_from([(*batch, heads), (heads,), (1, 1), ()]))
+    residual = draw(st.none() | tensors((*shared[-len(batch) - 1 :], m, n)))
     return Case(
         "MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, frozenset({1} if draw(st.booleans()) else ())
     )

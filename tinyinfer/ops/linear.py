@@ -17,7 +17,7 @@ def matmul(
     """Y = clamp(A·B + bias + residual) for A [..., M, K], B [..., K, N]; leading dimensions broadcast.
 
     ONNX MatMul and Gemm (transposes and scales made explicit by the frontend). Operands of rank 1 have been given
-    a unit dimension by the frontend. `bias` is [N]; `residual` has the type of Y.
+    a unit dimension by the frontend. `bias` is [N]; `residual` is [..., M, N], its leading dimensions broadcast to Y's.
     """
     for operand, what in ((a, "A"), (b, "B")):
         check.dtype(operand, check.FLOAT, what)
@@ -28,5 +28,7 @@ def matmul(
     if bias is not None:
         check.require(bias.shape == (b.shape[-1],), f"bias is {bias}; expected [{b.shape[-1]}]")
     if residual is not None:
-        check.require(residual == y, f"residual is {residual}; expected {y}")
+        check.dtype(residual, check.FLOAT, "residual")
+        fits = residual.shape[-2:] == y.shape[-2:] and check.broadcast(residual.shape, y.shape) == y.shape
+        check.require(residual.rank >= 2 and fits, f"residual is {residual}; expected {y} or what broadcasts to it")
     return y

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from tinyinfer import registry, rewrite
 from tinyinfer.graph import Graph
-from tinyinfer.passes import activation, bias, clamp, identity, normalization, padding, residual
+from tinyinfer.passes import (
+    activation,
+    attention,
+    bias,
+    clamp,
+    identity,
+    layer_normalization,
+    normalization,
+    padding,
+    residual,
+)
 from tinyinfer.passes.common import merge_equal
 from tinyinfer.passes.sharing import share_embeddings
 
@@ -28,9 +38,11 @@ def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
 RULES: dict[str, list[rewrite.Rule]] = {
     "identity": identity.RULES,
     "activation": activation.RULES,
+    "layer normalization": layer_normalization.RULES,
     "normalization": normalization.RULES,
     "bias": bias.RULES,
     "padding": padding.RULES,
+    "attention": attention.RULES,
     "residual": residual.RULES,
     "clamp": clamp.RULES,
 }
@@ -39,10 +51,21 @@ PIPELINE: list[Pass] = [
     Pass("prune", "drop nodes that no output depends on", rewrite.prune),
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
-    _rules("activation", "recognise functions that exporters write out", activation.RULES),
+    _rules(
+        "written out",
+        "recognise functions and normalisations that exporters write out",
+        [*activation.RULES, *layer_normalization.RULES],
+    ),
     _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
     _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),
     _rules("padding", "fold zero padding into convolutions", padding.RULES),
+    Pass(
+        "split products",
+        "multiply by the columns of each part of a Split",
+        lambda graph: attention.split_products(graph, registry.SEMANTICS),
+    ),
+    _rules("attention", "scale queries instead of scores, add masks inside the product", attention.RULES),
+    Pass("merge masks", "repeat a mask once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     Pass(
         "sharing",
         "read embeddings from the transposed matrix where a product needs that too",

@@ -21,20 +21,24 @@ def matmul(node: Node, to: Lowering) -> None:
     y, (m, k), n = node.output, a.shape[-2:], b.shape[-1]
     left = rows_of(to, a)
     start = row(to, bias, n, f"{node.name}.bias")
-    added = to.input(residual, to.layout(y)) if residual is not None else None
+    added = None if residual is None else to.input(residual)
     panels, matrix = panels_of(to, b, f"{node.name}.B")
-    target = to.output(y, inplace=residual)
+    target = to.output(y, inplace=residual if residual is not None and residual.type == y.type else None)
     place = strides_of(y.shape, to.layout(y))
-    of_w = strides_of(b.shape[:-2], plain(b.type.rank - 2))
-    steps = (place, left.strides, (*(s * matrix for s in of_w), 0, 0), place)
-    shapes = (y.shape, a.shape, (*b.shape[:-2], m, n), y.shape)
-    loops = collapse(y.shape[:-1], *(_repeated(s, own, y.type.rank)[:-1] for s, own in zip(steps, shapes, strict=True)))
+    rank, of_w = y.type.rank, strides_of(b.shape[:-2], plain(b.type.rank - 2))
+    loops = collapse(
+        y.shape[:-1],
+        place[:-1],
+        _repeated(left.strides, a.shape, rank),
+        _repeated((*(s * matrix for s in of_w), 0, 0), (*b.shape[:-2], m, n), rank),
+        _repeated(_row_major(residual), residual.shape, rank) if residual is not None else place[:-1],
+    )
     clamp: Clamp = node.attrs.get("clamp", Clamp())
-    for nest, (of_c, of_a, of_panels, of_r) in split_outer(_rows_innermost(loops), 2):
+    for nest, (at_c, at_a, at_w, at_r) in split_outer(_rows_innermost(loops), 2):
         (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = nest.shape, nest.strides
         product = {
-            "c": target + of_c * 4, "a": left.pointer + of_a * 4, "w": panels + of_panels * 4, "b": start,
-            "r": added + of_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi,
+            "c": target + at_c * 4, "a": left.pointer + at_a * 4, "w": panels + at_w * 4, "b": start,
+            "r": added + at_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi,
             "k": k, "n": n, "lda": lda * 4, "ldc": ldc * 4, "m0": 0, "m1": entries * rows,
         }  # fmt: skip
         if entries == 1:
@@ -44,13 +48,13 @@ def matmul(node: Node, to: Lowering) -> None:
 
 
 def _repeated(strides: tuple[int, ...], shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """The strides of an operand of `shape` along the axes of a result of `rank`: 0 where it is repeated."""
-    return (0,) * (rank - len(shape)) + tuple(0 if n == 1 else s for n, s in zip(shape, strides, strict=True))
+    """An operand's strides along all but the last axis of a result of `rank`: 0 where it is repeated."""
+    return (0,) * (rank - len(shape)) + tuple(0 if n == 1 else s for n, s in zip(shape[:-1], strides))
 
 
 def _rows_innermost(loops: Loops) -> Loops:
-    """`loops` with one in the end along which W is the same: their own last one, or one of a single row."""
-    if loops.shape and loops.strides[2][-1] == 0:
+    """`loops` with one in the end that f32_gemm can do: one W, R stepping as C. Their own last one, or a single row."""
+    if loops.shape and loops.strides[2][-1] == 0 and loops.strides[3][-1] == loops.strides[0][-1]:
         return loops
     return Loops((*loops.shape, 1), tuple((*s, 0) for s in loops.strides))
 
@@ -60,8 +64,11 @@ def rows_of(to: Lowering, value: Value) -> Strided:
     stored = to.strided(value)
     if stored.strides[-1] == 1 or value.shape[-1] == 1:
         return stored
-    dense = strides_of(value.shape, plain(value.type.rank))
-    return Strided(to.input(value), value.dtype, value.shape, dense)
+    return Strided(to.input(value), value.dtype, value.shape, _row_major(value))
+
+
+def _row_major(value: Value) -> tuple[int, ...]:
+    return strides_of(value.shape, plain(value.type.rank))
 
 
 def row(to: Lowering, bias: Value | None, n: int, name: str) -> Pointer:
