@@ -15,6 +15,7 @@ from tinyinfer.errors import FeedError, ModelError
 from tinyinfer.images import Preprocess, read_image
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend.plan import Binding
+from tinyinfer.wasm_backend.strides import plain, strides_of
 
 DIGITS = {
     "color": "gray", "layout": "NCHW", "width": 28, "height": 28, "mean": 0.0, "std": 255.0,
@@ -23,7 +24,7 @@ DIGITS = {
 
 
 def binding(*shape: int, dtype: DType = DType.FLOAT) -> Binding:
-    return Binding("x", dtype, shape, 0, tuple(range(len(shape))))
+    return Binding("x", dtype, shape, 0, strides_of(shape, plain(len(shape))))
 
 
 def save(pixels: Array, path: Path) -> Path:

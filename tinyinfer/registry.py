@@ -66,7 +66,7 @@ class Operator:
 # fmt: off
 _TABLE = [
     # convolution and products
-    Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.nhwc),
+    Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.pixels),
     Operator("ConvTranspose", conv.conv_transpose, ref_conv.conv_transpose, lower_conv_transpose.conv_transpose, layout.nhwc),
     Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul, layout.rows_as_read),
     # pooling
@@ -130,7 +130,7 @@ _TABLE = [
     Operator("ArgMax", reduction.arg, ref_reduction.arg_max, lower_reduction.arg("argmax"), layout.follow),
     Operator("ArgMin", reduction.arg, ref_reduction.arg_min, lower_reduction.arg("argmin"), layout.follow),
     # movement
-    Operator("Reshape", movement.reshape, ref_movement.reshape, lower_movement.reshape),
+    Operator("Reshape", movement.reshape, ref_movement.reshape, lower_movement.reshape, layout.regrouped),
     Operator("Transpose", movement.transpose, ref_movement.transpose, lower_movement.transpose, layout.permuted),
     Operator("Concat", movement.concat, ref_movement.concat, lower_movement.concat, layout.follow),
     Operator("Split", movement.split, ref_movement.split, lower_movement.split, layout.follow),

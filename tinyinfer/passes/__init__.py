@@ -19,6 +19,7 @@ from tinyinfer.passes import (
     residual,
 )
 from tinyinfer.passes.common import merge_equal
+from tinyinfer.passes.concatenation import nest
 from tinyinfer.passes.sharing import share_embeddings
 
 
@@ -51,6 +52,7 @@ PIPELINE: list[Pass] = [
     Pass("prune", "drop nodes that no output depends on", rewrite.prune),
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
+    Pass("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),
     _rules(
         "written out",
         "recognise functions and normalisations that exporters write out",

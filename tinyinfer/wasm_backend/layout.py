@@ -1,9 +1,9 @@
 """Physical layout: one storage order for every value, chosen before lowering.
 
 Convolutional operators want channels innermost; operators that do not care keep the order of their largest operand, so
-that a channels-last region spreads as far as it can. Everything else is row-major. Where a consumer needs another
-order than its operand has, lowering adds one copy. A value that only a Transpose reads is stored so that the
-result of the Transpose is row-major, where its producer is able to (`as_read`).
+that a channels-last region spreads as far as it can, through reshapes too. Everything else is row-major. Where a
+consumer needs another order than its operand has, lowering adds one copy. A value that only a Transpose reads is stored
+so that the result of the Transpose is row-major, where its producer is able to (`as_read`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.wasm_backend import strides
 from tinyinfer.wasm_backend.strides import Layout, channels_last, plain
 
 Layouts = Mapping[Value, Layout]
@@ -25,6 +26,21 @@ def row_major(node: Node, _: Layouts) -> tuple[Layout, ...]:
 def nhwc(node: Node, _: Layouts) -> tuple[Layout, ...]:
     """Outputs are stored channels-last."""
     return tuple(channels_last(v.type.rank) for v in node.outputs)
+
+
+def pixels(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """Convolution: channels-last, but of one pixel each in whatever order the pixels of the input are."""
+    x, w = node.operands[:2]
+    one = all(n == 1 for n in (*w.shape[2:], *node.attrs["strides"], node.attrs.get("group", 1)))
+    if not one or any(node.attrs["pads"]):
+        return nhwc(node, layouts)
+    return ((*(axis for axis in layouts.get(x, plain(x.type.rank)) if axis != 1), 1),)
+
+
+def regrouped(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """Reshape: axes that neither split nor merge stay where they are."""
+    (x,) = node.operands
+    return (strides.regrouped(x.shape, layouts.get(x, plain(x.type.rank)), node.output.shape)[1],)
 
 
 def follow(node: Node, layouts: Layouts) -> tuple[Layout, ...]:

@@ -1,8 +1,9 @@
 """From graph to plan: what an operator's lowering function may do, and the bookkeeping behind it.
 
 A lowering function is called as `lower(node, to)` and uses, of the `Lowering` given as `to`:
-`input` / `output` for operands in the layout it wants, `const`, `scratch`, `zeros` for other memory, `view` for outputs
-that are the same bytes as an input, and `step` for each kernel call, arguments by the kernel's parameter names.
+`input` / `output` for operands in the layout it wants, `rows` / `output_rows` or `strided` / `output_strided` where its
+kernel takes strides, `const`, `scratch`, `zeros` for other memory, `view` for outputs that are the same bytes as an
+input, and `step` for each kernel call, arguments by the kernel's parameter names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from tinyinfer.errors import PlanError
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend import memory, tinf
+from tinyinfer.wasm_backend import memory, placement, tinf
 from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
@@ -26,8 +27,10 @@ from tinyinfer.wasm_backend.strides import (
     Layout,
     Loops,
     collapse,
-    equivalent,
+    pitch,
     plain,
+    reshaped,
+    same,
     split_outer,
     strides_of,
     transposition,
@@ -90,6 +93,14 @@ class Strided:
     strides: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A tensor in memory whose innermost stored axis is dense: rows along it are `pitch` bytes apart, in order."""
+
+    pointer: Pointer
+    pitch: int
+
+
 Argument = int | float | Pointer
 LowerFunction = Callable[[Node, "Lowering"], None]
 
@@ -99,12 +110,6 @@ class _Call:
     kernel: str
     args: tuple[Argument, ...]
     node: int
-
-
-@dataclass(frozen=True)
-class _Stored:
-    pointer: Pointer
-    layout: Layout
 
 
 class Lowering:
@@ -123,11 +128,12 @@ class Lowering:
         self._buffers: list[Buffer] = []
         self._shared = shared or Shared()
         self._outputs: dict[str, Pointer] = {}
-        self._stored: dict[Value, list[_Stored]] = {}
+        self._parts = placement.choose(graph, layouts)
+        self._stored: dict[Value, list[Strided]] = {}
+        self._reserved: dict[Value, Strided] = {}
         self._node = 0
         for name, value in graph.inputs.items():
-            pointer = self._buffer(name, value.type.nbytes, first=-1)
-            self._stored[value] = [_Stored(pointer, plain(value.type.rank))]
+            self._stored[value] = [_dense(self._buffer(name, value.type.nbytes, first=-1), value)]
 
     # ── what lowering functions use ──────────────────────────────────────────────────────────────────────────────
 
@@ -136,49 +142,101 @@ class Lowering:
         return self._layouts.get(value, plain(value.type.rank))
 
     def input(self, value: Value, layout: Layout | None = None) -> Pointer:
-        """Address of `value` in `layout` (default: row-major), copied there first if it is stored otherwise."""
+        """Address of `value`, dense in `layout` (default: row-major), copied there first if it is stored otherwise."""
         wanted = plain(value.type.rank) if layout is None else layout
         if value.data is not None:
             return self.const(value.data.transpose(wanted), value.name)
+        strides = strides_of(value.shape, wanted)
         for stored in self._stored[value]:
-            if equivalent(value.shape, stored.layout, wanted):
+            if same(value.shape, stored.strides, strides):
                 return stored.pointer
-        target = self._buffer(f"{value.name}@{''.join(map(str, wanted))}", value.type.nbytes)
-        self.copy(
-            Strided(target, value.dtype, value.shape, strides_of(value.shape, wanted)),
-            self.strided(value),
-        )
-        self._stored[value].append(_Stored(target, wanted))
-        return target
+        name = f"{value.name}@{''.join(map(str, wanted))}"
+        target = _dense(self._buffer(name, value.type.nbytes), value, wanted)
+        self.copy(target, self.strided(value))
+        self._stored[value].append(target)
+        return target.pointer
+
+    def rows(self, value: Value, layout: Layout) -> Rows:
+        """`value` in the order of `layout` with dense rows; where it is, or else a copy."""
+        row = value.shape[layout[-1]]
+        if value.data is None:
+            for stored in self._stored[value]:
+                distance = pitch(value.shape, layout, stored.strides)
+                if distance is not None:
+                    return Rows(stored.pointer, distance * value.dtype.size)
+        return Rows(self.input(value, layout), row * value.dtype.size)
 
     def strided(self, value: Value) -> Strided:
-        """`value` wherever it is, in whatever layout it has."""
+        """`value` wherever it is, whatever its strides."""
         if value.data is not None:
-            layout = plain(value.type.rank)
-            pointer = self.const(value.data, value.name)
-        else:
-            stored = self._stored[value][0]
-            layout, pointer = stored.layout, stored.pointer
-        return Strided(pointer, value.dtype, value.shape, strides_of(value.shape, layout))
+            return _dense(self.const(value.data, value.name), value)
+        return self._stored[value][0]
 
-    def output(self, value: Value, inplace: Value | None = None) -> Pointer:
-        """Address for `value` in its chosen layout; it may take over the bytes of `inplace` if that is read no more."""
-        pointer = self._buffer(value.name, value.type.nbytes)
-        if inplace is not None and inplace in self._stored and isinstance(pointer.home, Buffer):
-            donor = self._stored[inplace][0].pointer
-            if donor.offset == 0 and isinstance(donor.home, Buffer) and donor.home.first >= 0:
-                pointer.home.donor = donor.home
-        self._stored[value] = [_Stored(pointer, self.layout(value))]
-        return pointer
+    def output(self, value: Value, inplace: Value | None = None, layout: Layout | None = None) -> Pointer:
+        """Address for `value`, dense in `layout` (default: the chosen one).
+
+        It may take over the bytes of the operand `inplace` if those are read no more, and by nothing else in this node.
+        """
+        order = self.layout(value) if layout is None else layout
+        place = self.destination(value) if value in self._parts or value in self._reserved else None
+        if place is None or not same(value.shape, place.strides, strides_of(value.shape, order)):
+            place = _dense(self._buffer(value.name, value.type.nbytes), value, order)
+        self._write(value, place, inplace)
+        return place.pointer
+
+    def destination(self, value: Value) -> Strided:
+        """Where `value` is best written: its place in a larger value that it becomes part of, or memory of its own."""
+        if value not in self._reserved:
+            place = None
+            if value in self._parts:
+                part = self._parts[value]
+                whole = self.destination(part.whole)
+                found = part.locate(whole.strides)
+                if found is not None:
+                    offset, strides = found
+                    place = Strided(whole.pointer + offset * value.dtype.size, value.dtype, value.shape, strides)
+            if place is None:
+                place = _dense(self._buffer(value.name, value.type.nbytes), value, self.layout(value))
+            self._reserved[value] = place
+        return self._reserved[value]
 
     def output_strided(self, value: Value) -> Strided:
-        """`output` as a strided view."""
-        pointer = self.output(value)
-        return Strided(pointer, value.dtype, value.shape, strides_of(value.shape, self.layout(value)))
+        """`destination`, where `value` then is."""
+        place = self.destination(value)
+        self._write(value, place, None)
+        return place
+
+    def output_rows(self, value: Value, layout: Layout, inplace: Value | None = None) -> Rows:
+        """`output` with dense rows along the innermost axis of `layout`, which may lie apart."""
+        place = self.destination(value)
+        distance = pitch(value.shape, layout, place.strides)
+        if distance is None:
+            return Rows(self.output(value, inplace, layout), value.shape[layout[-1]] * value.dtype.size)
+        self._write(value, place, inplace)
+        return Rows(place.pointer, distance * value.dtype.size)
+
+    def take_over(self, place: Strided, donor: Strided) -> None:
+        """Let an output take the very bytes of an operand if those are read no more."""
+        home, given = place.pointer.home, donor.pointer.home
+        if not isinstance(home, Buffer) or not isinstance(given, Buffer) or given is home or given.first < 0:
+            return
+        if given.nbytes == home.nbytes and same(place.shape, place.strides, donor.strides):
+            home.donor = given
 
     def view(self, output: Value, pointer: Pointer, layout: Layout | None = None) -> None:
-        """`output` is the bytes at `pointer`, no copy; its stored layout is `layout` (default: the chosen one)."""
-        self._stored[output] = [_Stored(pointer, self.layout(output) if layout is None else layout)]
+        """`output` is the bytes at `pointer`, dense in `layout` (default: the chosen one); no copy."""
+        self._stored[output] = [_dense(pointer, output, self.layout(output) if layout is None else layout)]
+
+    def alias(self, output: Value, source: Strided) -> None:
+        """`output` is elements of another value, where they are; no copy."""
+        self._stored[output] = [source]
+
+    def reshape(self, output: Value, source: Strided) -> bool:
+        """`alias` under the shape of `output`, if strides can express it."""
+        strides = reshaped(source.shape, source.strides, output.shape)
+        if strides is not None:
+            self.alias(output, Strided(source.pointer, output.dtype, output.shape, strides))
+        return strides is not None
 
     def const(self, data: Array, name: str = "const") -> Pointer:
         """Address of constant bytes (row-major as given), shared between equal constants."""
@@ -261,6 +319,16 @@ class Lowering:
             if isinstance(pointer.home, Buffer):
                 pointer.home.touch(FOREVER)
 
+    def _write(self, value: Value, place: Strided, inplace: Value | None) -> None:
+        """`value` is made at `place`, on top of an operand that shares its memory with no other one."""
+        self._stored[value] = [place]
+        if inplace is None or inplace not in self._stored:
+            return
+        donor = self._stored[inplace][0]
+        operands = (v for v in self._graph.nodes[self._node].operands if v in self._stored)
+        if sum(self._stored[v][0].pointer.home is donor.pointer.home for v in operands) == 1:
+            self.take_over(place, donor)
+
     def _buffer(self, label: str, nbytes: int, first: int | None = None) -> Pointer:
         start = len(self._calls) if first is None else first
         buffer = Buffer(label, max(nbytes, 1), start, start)
@@ -281,17 +349,14 @@ class Lowering:
             buffer.offset += arena_offset
         end = arena_offset + arena_bytes + SLACK
         return Plan(
-            inputs=tuple(self._binding(n, v, self._stored[v][0]) for n, v in self._graph.inputs.items()),
-            outputs=tuple(
-                self._binding(n, v, _Stored(self._outputs[n], plain(v.type.rank)))
-                for n, v in self._graph.outputs.items()
-            ),
+            inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
+            outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
             steps=tuple(
                 Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node)
                 for c in self._calls
             ),
             nodes=tuple(
-                NodePlan(n.name, n.op, tuple(self._binding(v.name, v, self._stored[v][0]) for v in n.outputs))
+                NodePlan(n.name, n.op, tuple(_binding(v.name, self._stored[v][0]) for v in n.outputs))
                 for n in self._graph.nodes
             ),
             weights=tuple(Weight(c.name, c.data, c.offset) for c in constants),
@@ -303,8 +368,15 @@ class Lowering:
             regions=tuple(Region(b.label, b.offset, b.nbytes, b.first, b.last) for b in self._buffers),
         )
 
-    def _binding(self, name: str, value: Value, stored: _Stored) -> Binding:
-        return Binding(name, value.dtype, value.shape, stored.pointer.address, stored.layout)
+
+def _dense(pointer: Pointer, value: Value, layout: Layout | None = None) -> Strided:
+    """`value` dense at `pointer` in `layout`, by default row-major."""
+    order = plain(value.type.rank) if layout is None else layout
+    return Strided(pointer, value.dtype, value.shape, strides_of(value.shape, order))
+
+
+def _binding(name: str, stored: Strided) -> Binding:
+    return Binding(name, stored.dtype, stored.shape, stored.pointer.address, stored.strides)
 
 
 def storage_order(constants: Iterable[PackedConstant]) -> list[PackedConstant]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.strides import Layout
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Binding:
-    """A named tensor at an absolute byte address; `layout` is the storage order of its logical axes."""
+    """A named tensor at an absolute byte address, with the element strides of its axes."""
 
     name: str
     dtype: DType
     shape: tuple[int, ...]
     offset: int
-    layout: Layout
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
 from tinyinfer.errors import FeedError, PlanError
@@ -35,20 +36,28 @@ class PlanRunner:
             self._calls[step.kernel](*step.args)
 
     def read(self, binding: Binding) -> Array:
-        """A copy of the tensor at `binding`, its axes in logical order."""
-        stored = tuple(binding.shape[i] for i in binding.layout)
-        nbytes = int(np.prod(stored, dtype=np.int64)) * binding.dtype.size
-        raw = self.memory[binding.offset : binding.offset + nbytes].view(binding.dtype.numpy).reshape(stored)
-        return np.array(raw.transpose(np.argsort(binding.layout)), order="C").reshape(binding.shape)
+        """A copy of the tensor at `binding`."""
+        return np.array(self._view(binding), order="C")
 
     def write(self, binding: Binding, data: Array) -> None:
-        """Store `data`, axes in logical order, at `binding`: the inverse of `read`."""
-        self._write(binding.offset, data.transpose(binding.layout))
+        """Store `data` at `binding`: the inverse of `read`."""
+        self._view(binding)[...] = data
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         self.feed(feeds)
         self.execute(self.plan.steps)
         return {b.name: self.read(b) for b in self.plan.outputs}
+
+    def _view(self, binding: Binding) -> Array:
+        """The tensor where it is."""
+        if 0 in binding.shape:
+            return np.empty(binding.shape, binding.dtype.numpy)
+        size = binding.dtype.size
+        reach = [(n - 1) * s for n, s in zip(binding.shape, binding.strides)]
+        before, after = -sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
+        start = binding.offset - before * size
+        flat = self.memory[start : binding.offset + (after + 1) * size].view(binding.dtype.numpy)
+        return as_strided(flat[before:], binding.shape, [s * size for s in binding.strides])
 
     def _write(self, offset: int, data: Array) -> None:
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)

@@ -92,3 +92,79 @@ def transposition(loops: Loops) -> Loops | None:
 
 def element_count(loops: Loops) -> int:
     return math.prod(loops.shape)
+
+
+def same(shape: Sequence[int], a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether two sets of strides mean the same elements of `shape`: those of unit dimensions do not matter."""
+    return 0 in shape or all(n == 1 or s == t for n, s, t in zip(shape, a, b, strict=True))
+
+
+def pitch(shape: Sequence[int], layout: Layout, strides: Sequence[int]) -> int | None:
+    """Elements between neighbouring rows along the innermost axis of `layout`; None unless all rows are dense and
+    equally far apart in the order of `layout`."""
+    *outer, inner = layout
+    if shape[inner] != 1 and strides[inner] != 1:
+        return None
+    loops = collapse([shape[i] for i in outer], [strides[i] for i in outer])
+    if len(loops.shape) > 1:
+        return None
+    return loops.strides[0][0] if loops.shape else shape[inner]
+
+
+def regroup(shape: Sequence[int], target: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """The axes that a reshape of `shape` to `target` keeps together: shortest runs of either with equal products.
+
+    Unit dimensions are left out. No dimension is 0.
+    """
+    groups: list[tuple[list[int], list[int]]] = []
+    left, right = ([i for i, n in enumerate(dims) if n != 1] for dims in (shape, target))
+    while left:
+        mine, theirs = [left.pop(0)], [right.pop(0)]
+        while (a := math.prod(shape[i] for i in mine)) != (b := math.prod(target[i] for i in theirs)):
+            if a < b:
+                mine.append(left.pop(0))
+            else:
+                theirs.append(right.pop(0))
+        groups.append((mine, theirs))
+    return groups
+
+
+def reshaped(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]) -> tuple[int, ...] | None:
+    """Strides of the same elements under another shape; None where some axes that merge do not follow on."""
+    if 0 in shape:
+        return strides_of(target, plain(len(target)))
+    found: dict[int, int] = {}
+    for mine, theirs in regroup(shape, target):
+        loops = collapse([shape[i] for i in mine], [strides[i] for i in mine])
+        if len(loops.shape) > 1:
+            return None
+        step = loops.strides[0][0]
+        for axis in reversed(theirs):
+            found[axis] = step
+            step *= target[axis]
+    step = 1
+    for axis in reversed(range(len(target))):
+        step = found.setdefault(axis, step) * target[axis]
+    return tuple(found[axis] for axis in range(len(target)))
+
+
+def part(strides: Sequence[int], axis: int, start: int, step: int = 1) -> tuple[int, tuple[int, ...]]:
+    """Element offset and strides of the indices start, start + step, … of an axis."""
+    return start * strides[axis], (*strides[:axis], strides[axis] * step, *strides[axis + 1 :])
+
+
+def regrouped(shape: Sequence[int], layout: Layout, target: Sequence[int]) -> tuple[Layout, Layout]:
+    """Layouts of the same bytes under two shapes, the closest to `layout` of the first: what merges is row-major."""
+    if 0 in shape:
+        return plain(len(shape)), plain(len(target))
+    groups = sorted(regroup(shape, target), key=lambda group: max(layout.index(axis) for axis in group[0]))
+    mine, theirs = ([axis for group in groups for axis in group[side]] for side in (0, 1))
+    return _with_units(mine, shape), _with_units(theirs, target)
+
+
+def _with_units(order: list[int], shape: Sequence[int]) -> Layout:
+    """An order of the other axes completed by unit dimensions, which leave the usual layouts recognisable."""
+    rank = len(shape)
+    full = (*(axis for axis in range(rank) if axis not in order), *order)
+    usual = (plain(rank), channels_last(rank))
+    return next((layout for layout in usual if equivalent(shape, layout, full)), full)

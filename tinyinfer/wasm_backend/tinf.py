@@ -30,7 +30,7 @@ from tinyinfer.errors import PlanError
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend.memory import align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Step, Weight
-from tinyinfer.wasm_backend.strides import plain
+from tinyinfer.wasm_backend.strides import plain, strides_of
 
 VERSION = 1
 KEY = "tinyinfer"
@@ -161,7 +161,7 @@ def _encode_binding(b: Binding) -> list[Any]:
 
 def _decode_binding(fields: Sequence[Any]) -> Binding:
     name, dtype, shape, offset = fields
-    return Binding(name, DType(dtype), tuple(shape), offset, plain(len(shape)))
+    return Binding(name, DType(dtype), tuple(shape), offset, strides_of(shape, plain(len(shape))))
 
 
 def _encode_number(value: int | float) -> int | float | str:

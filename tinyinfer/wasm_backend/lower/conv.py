@@ -7,8 +7,7 @@ from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.filters import Filters
-from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer
-from tinyinfer.wasm_backend.strides import channels_last
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Rows
 
 
 def conv(node: Node, to: Lowering) -> None:
@@ -19,15 +18,32 @@ def conv(node: Node, to: Lowering) -> None:
     weights = Filters.of(to, w).transpose(2, 3, 1, 0)
     group: int = node.attrs.get("group", 1)
     unit = all(v == 1 for v in (*node.attrs["strides"], *w.shape[2:])) and not any(node.attrs["pads"])
-    source = to.input(x, channels_last(x.type.rank))
-    added = to.input(residual, channels_last(residual.type.rank)) if residual is not None else 0
-    target = to.output(node.output, inplace=residual)
+    layout = to.layout(node.output)
     if group == 1 and unit:
+        source = to.rows(x, layout)
+        target, added = _target(to, node.output, residual)
         _pointwise(node, to, target, source, added, weights, bias)
     elif group == x.shape[1] == node.output.shape[1]:
-        _depthwise(node, to, target, source, added, weights, bias)
+        pixels = to.input(x, layout)
+        target, added = _target(to, node.output, residual)
+        _depthwise(node, to, target, pixels, added, weights, bias)
     else:
+        source = to.rows(x, layout)
+        target, added = _target(to, node.output, residual)
         _general(node, to, target, source, added, weights, bias, group)
+
+
+def _target(to: Lowering, y: Value, residual: Value | None) -> tuple[Rows, Pointer | int]:
+    """The pixels of `y`, and those of a residual, which kernels find at the same distances."""
+    layout = to.layout(y)
+    if residual is None:
+        return to.output_rows(y, layout), 0
+    added = to.rows(residual, layout)
+    target = to.output_rows(y, layout, inplace=residual)
+    if added.pitch == target.pitch:
+        return target, added.pointer
+    dense = to.input(residual, layout)
+    return Rows(to.output(y, layout=layout), y.shape[1] * y.dtype.size), dense
 
 
 def bounds(node: Node) -> dict[str, Argument]:
@@ -44,37 +60,36 @@ def start(to: Lowering, bias: Value | None, filters: int, label: str) -> Pointer
     return to.const(pack.bias(values, filters, 4 * pack.VECTOR), f"{label}.B")
 
 
-def _dense(node: Node) -> dict[str, int]:
-    """Byte strides of the output's pixels, rows and images where they follow on."""
+def _distances(node: Node, y: Rows) -> dict[str, int]:
+    """Byte strides of the output's pixels, rows and images, which follow on."""
     oh, ow = window.pair(node.output.shape[2:], 1)
-    pixel = node.output.shape[1] * 4
-    return {"py": pixel, "yr": ow * pixel, "yi": oh * ow * pixel}
+    return {"py": y.pitch, "yr": ow * y.pitch, "yi": oh * ow * y.pitch}
 
 
 def _pointwise(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
+    node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None
 ) -> None:
     channels, filters = w.shape[2:]
     to.step(
         "f32_gemm",
-        c=y, a=x, r=r, w=w.panels(to, f"{node.name}.W"), b=start(to, b, filters, node.name), **bounds(node),
-        k=channels, n=filters, lda=channels * 4, ldc=filters * 4, m0=0, m1=node.output.type.size // filters,
+        c=y.pointer, a=x.pointer, r=r, w=w.panels(to, f"{node.name}.W"), b=start(to, b, filters, node.name),
+        **bounds(node), k=channels, n=filters, lda=x.pitch, ldc=y.pitch, m0=0, m1=node.output.type.size // filters,
     )  # fmt: skip
 
 
 def _depthwise(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
+    node: Node, to: Lowering, y: Rows, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
 ) -> None:
     channels = w.shape[-1]
     to.step(
         "f32_dwconv",
-        y=y, x=x, r=r, w=w.depthwise(to, f"{node.name}.W"), b=start(to, b, channels, node.name), **bounds(node),
-        c=channels, zero=to.zeros(channels * 4), **window.geometry(node, w.shape[:2]), **_dense(node),
+        y=y.pointer, x=x, r=r, w=w.depthwise(to, f"{node.name}.W"), b=start(to, b, channels, node.name), **bounds(node),
+        c=channels, zero=to.zeros(channels * 4), **window.geometry(node, w.shape[:2]), **_distances(node, y),
     )  # fmt: skip
 
 
 def _general(
-    node: Node, to: Lowering, y: Pointer, x: Pointer, r: Pointer | int, w: Filters, b: Value | None, group: int
+    node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None, group: int
 ) -> None:
     """One call for each group: a group is a slice of the channels of every pixel."""
     depth, filters = w.shape[2], w.shape[3] // group
@@ -83,8 +98,8 @@ def _general(
         first = g * filters
         to.step(
             "f32_conv",
-            y=y + first * 4, x=x + g * depth * 4, r=r + first * 4 if isinstance(r, Pointer) else 0,
+            y=y.pointer + first * 4, x=x.pointer + g * depth * 4, r=r + first * 4 if isinstance(r, Pointer) else 0,
             w=w.cut(3, first, filters).panels(to, f"{node.name}.W"), b=base + first * 4, **bounds(node),
-            ic=depth, oc=filters, zero=to.zeros(depth * w.shape[1] * 4), px=depth * group * 4,
-            **window.geometry(node, w.shape[:2]), **_dense(node),
+            ic=depth, oc=filters, zero=to.zeros(depth * w.shape[1] * 4), px=x.pitch,
+            **window.geometry(node, w.shape[:2]), **_distances(node, y),
         )  # fmt: skip

@@ -11,10 +11,7 @@ def scalars(suffix: str) -> LowerFunction:
     """Lowering to `f32_<suffix>(y, x, …, n, ldy, ldx, m0, m1)` with the attributes as scalars of the same names."""
 
     def lower(node: Node, to: Lowering) -> None:
-        (x,) = node.operands
-        source = to.input(x, to.layout(node.output))
-        y = to.output(node.output, inplace=x)
-        to.step(f"f32_{suffix}", y=y, x=source, **node.attrs, **elementwise.one_row(x.type.size))
+        elementwise.rowwise(node, to, f"f32_{suffix}", **node.attrs)
 
     return lower
 
@@ -32,8 +29,7 @@ def softmax(suffix: str) -> LowerFunction:
         (x,) = node.operands
         layout, outer, n, inner = reduction.split(to, x, (node.attrs["axis"],))
         source = to.input(x, layout)
-        y = to.output(node.output, inplace=x)
-        to.view(node.output, y, layout)
+        y = to.output(node.output, inplace=x, layout=layout)
         to.step(f"f32_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner)
 
     return lower

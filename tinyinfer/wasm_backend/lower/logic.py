@@ -22,9 +22,7 @@ def cast(node: Node, to: Lowering) -> None:
     elif x.dtype.is_float or y.dtype in (DType.FLOAT, DType.BOOL) or shrink == 0:
         prefix = "u8" if y.dtype is DType.BOOL and x.dtype.size == 1 else x.dtype.prefix
         suffix = "bool" if y.dtype is DType.BOOL else y.dtype.prefix
-        source = to.input(x, to.layout(y))
-        target = to.output(y, inplace=x if shrink == 1 else None)
-        to.step(f"{prefix}_cast_{suffix}", y=target, x=source, **elementwise.one_row(x.type.size))
+        elementwise.rowwise(node, to, f"{prefix}_cast_{suffix}")
     else:
         wide = to.strided(x)
         narrow = Strided(wide.pointer, y.dtype, wide.shape, tuple(s * shrink for s in wide.strides))

@@ -12,50 +12,58 @@ from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower.linear import constant_panels
 from tinyinfer.wasm_backend.lowering import Lowering, Strided
-from tinyinfer.wasm_backend.strides import collapse, plain, strides_of
+from tinyinfer.wasm_backend.strides import collapse, part, plain, regrouped, same
 
 MAX_GATHER_COPIES = 8
 """Constant indices become at most this many strided copies."""
 
 
 def reshape(node: Node, to: Lowering) -> None:
-    """Row-major bytes are the same under every shape."""
-    (x,) = node.operands
-    to.view(node.output, to.input(x), plain(node.output.type.rank))
+    """The bytes stay where strides can tell so; else axes that merge are brought into their order."""
+    (x,), y = node.operands, node.output
+    source = to.strided(x)
+    if not to.reshape(y, source):
+        stored = tuple(sorted(range(x.type.rank), key=lambda axis: -abs(source.strides[axis])))
+        before, after = regrouped(x.shape, stored, y.shape)
+        to.view(y, to.input(x, before), after)
 
 
 def transpose(node: Node, to: Lowering) -> None:
-    """The bytes stay; the output's layout says where its axes are."""
-    (x,) = node.operands
-    to.view(node.output, to.strided(x).pointer)
+    """The bytes stay; strides say where the axes are."""
+    source, perm = to.strided(node.operands[0]), node.attrs["perm"]
+    shape, strides = (tuple(values[axis] for axis in perm) for values in (source.shape, source.strides))
+    to.alias(node.output, Strided(source.pointer, source.dtype, shape, strides))
 
 
 def concat(node: Node, to: Lowering) -> None:
-    """Each input is copied to its place along the axis."""
+    """Each input that was not made in its place along the axis is copied there."""
     axis: int = node.attrs["axis"]
     y = to.output_strided(node.output)
     start = 0
     for x in node.operands:
-        place = y.pointer + start * y.strides[axis] * y.dtype.size
-        to.copy(Strided(place, y.dtype, x.shape, y.strides), to.strided(x))
+        place, source = _part(y, axis, start, x.shape[axis]), to.strided(x)
+        if place.pointer != source.pointer or not same(x.shape, place.strides, source.strides):
+            to.copy(place, source)
         start += x.shape[axis]
 
 
 def split(node: Node, to: Lowering) -> None:
+    """The outputs are parts of the input; consumers that cannot read them there make a copy."""
     (x,) = node.operands
     axis: int = node.attrs["axis"]
     source, start = to.strided(x), 0
     for y in node.outputs:
-        to.copy(to.output_strided(y), _part(source, axis, start, y.shape[axis]))
+        to.alias(y, _part(source, axis, start, y.shape[axis]))
         start += y.shape[axis]
 
 
 def slice_(node: Node, to: Lowering) -> None:
+    """As `split`."""
     source = to.strided(node.operands[0])
     windows = zip(node.attrs["starts"], node.attrs["sizes"], node.attrs["steps"], strict=True)
     for axis, (start, size, step) in enumerate(windows):
         source = _part(source, axis, start, size, step)
-    to.copy(to.output_strided(node.output), source)
+    to.alias(node.output, source)
 
 
 def expand(node: Node, to: Lowering) -> None:
@@ -91,11 +99,11 @@ def pad(node: Node, to: Lowering) -> None:
             to.copy(target, source)
             return
         for run in _padded_runs(source.shape[axis], pads[axis], pads[rank + axis], mode):
-            part = _part(target, axis, run.start, run.size)
+            inside = _part(target, axis, run.start, run.size)
             if run.first is None:
-                to.copy(part, Strided(value, part.dtype, part.shape, (0,) * rank))
+                to.copy(inside, Strided(value, inside.dtype, inside.shape, (0,) * rank))
             else:
-                fill(part, _part(source, axis, run.first, run.size, run.step), axis + 1)
+                fill(inside, _part(source, axis, run.first, run.size, run.step), axis + 1)
 
     fill(y, source, 0)
 
@@ -120,8 +128,7 @@ def gather(node: Node, to: Lowering) -> None:
 
 
 def _gather_rows(to: Lowering, x: Value, indices: Value, output: Value, axis: int) -> None:
-    y = to.output(output)
-    to.view(output, y, plain(output.type.rank))
+    y = to.output(output, layout=plain(output.type.rank))
     inner = math.prod(x.shape[axis + 1 :])
     to.step(
         f"{indices.dtype.prefix}_gather",
@@ -136,8 +143,8 @@ def _gather_columns(to: Lowering, x: Value, indices: Value, output: Value) -> No
     y = to.output_strided(output)
     places = collapse(indices.shape, y.strides[1:])
     if len(places.shape) > 1:
-        y = Strided(y.pointer, y.dtype, y.shape, strides_of(y.shape, plain(len(y.shape))))
-        to.view(output, y.pointer, plain(len(y.shape)))
+        to.output(output, layout=plain(output.type.rank))
+        y = to.strided(output)
         places = collapse(indices.shape, y.strides[1:])
     (step,) = places.padded(1).strides[0]
     to.step(
@@ -177,13 +184,9 @@ def _move_blocks(
 
 def _part(x: Strided, axis: int, start: int, size: int, step: int = 1) -> Strided:
     """`size` indices of an axis, from `start` in steps."""
-    stride = x.strides[axis]
-    return Strided(
-        x.pointer + (start * stride * x.dtype.size if size else 0),
-        x.dtype,
-        (*x.shape[:axis], size, *x.shape[axis + 1 :]),
-        (*x.strides[:axis], stride * step, *x.strides[axis + 1 :]),
-    )
+    offset, strides = part(x.strides, axis, start if size else 0, step)
+    shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    return Strided(x.pointer + offset * x.dtype.size, x.dtype, shape, strides)
 
 
 @dataclass(frozen=True)

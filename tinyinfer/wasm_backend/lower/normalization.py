@@ -19,8 +19,7 @@ def batch_normalization(node: Node, to: Lowering) -> None:
     factor = _factor(node, to, scale, var)
     layout = _map_layout(to, node)
     source = to.input(x, layout)
-    y = to.output(node.output, inplace=x)
-    to.view(node.output, y, layout)
+    y = to.output(node.output, inplace=x, layout=layout)
     _apply(to, y, source, to.input(mean), factor, to.input(bias), x.shape, layout, x.shape[0])
 
 
@@ -50,8 +49,7 @@ def instance_normalization(node: Node, to: Lowering) -> None:
         mean=mean, a=factor, x=source, scale=to.input(scale), eps=node.attrs["epsilon"],
         c=channels, n=math.prod(x.shape[2:]), inner=inner, m0=0, m1=batch * channels,
     )  # fmt: skip
-    y = to.output(node.output, inplace=x)
-    to.view(node.output, y, layout)
+    y = to.output(node.output, inplace=x, layout=layout)
     for image in range(batch):
         pixels, own = image * (x.type.size // batch) * 4, image * channels * 4
         _apply(to, y + pixels, source + pixels, mean + own, factor + own, to.input(bias), x.shape, layout, 1)
@@ -74,7 +72,8 @@ def lrn(node: Node, to: Lowering) -> None:
     """The scaled sum of squares, its power, and x divided by it, all in the place of the output."""
     (x,) = node.operands
     size, attrs = x.type.size, node.attrs
-    source, y = to.input(x, channels_last(x.type.rank)), to.output(node.output)
+    layout = channels_last(x.type.rank)
+    source, y = to.input(x, layout), to.output(node.output, layout=layout)
     to.step(
         "f32_lrn",
         y=y, x=source, a=float(np.float32(attrs["alpha"]) / np.float32(attrs["size"])), bias=attrs["bias"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyinfer.graph import Node
 from tinyinfer.wasm_backend.lower import window
-from tinyinfer.wasm_backend.lowering import Lowering
+from tinyinfer.wasm_backend.lowering import Argument, Lowering
 from tinyinfer.wasm_backend.strides import channels_last
 
 
@@ -12,10 +12,16 @@ def max_pool(node: Node, to: Lowering) -> None:
     (x,) = node.operands
     to.step(
         "f32_maxpool",
-        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
-        px=x.shape[1] * 4, py=x.shape[1] * 4,
+        **_maps(node, to), c=x.shape[1],
         **window.geometry(node, node.attrs["kernel_shape"]),
     )  # fmt: skip
+
+
+def _maps(node: Node, to: Lowering) -> dict[str, Argument]:
+    """Both feature maps, and the distances of their pixels."""
+    (x,), layout = node.operands, channels_last(node.output.type.rank)
+    source, target = to.rows(x, layout), to.output_rows(node.output, layout)
+    return {"x": source.pointer, "px": source.pitch, "y": target.pointer, "py": target.pitch}
 
 
 def average_pool(node: Node, to: Lowering) -> None:
@@ -27,8 +33,7 @@ def average_pool(node: Node, to: Lowering) -> None:
         top, left, bottom, right = 0, 0, 0, 0
     to.step(
         "f32_avgpool",
-        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), c=x.shape[1],
-        px=x.shape[1] * 4, py=x.shape[1] * 4,
+        **_maps(node, to), c=x.shape[1],
         ct=-top, cl=-left, cb=geometry["ih"] + bottom, cr=geometry["iw"] + right,
         **geometry,
     )  # fmt: skip

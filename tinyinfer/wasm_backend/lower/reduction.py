@@ -65,9 +65,8 @@ def _reduce(node: Node, to: Lowering, suffix: str, axes: tuple[int, ...], **opti
     (x,) = node.operands
     layout, outer, n, inner = split(to, x, axes)
     source = to.input(x, layout)
-    y = to.output(node.output)
     kept = tuple(a for a in layout if a not in axes)
     order = (*kept, *axes) if node.attrs.get("keepdims", True) else tuple(sorted(kept).index(a) for a in kept)
-    to.view(node.output, y, order)
+    y = to.output(node.output, layout=order)
     to.step(f"{x.dtype.prefix}_{suffix}", y=y, x=source, n=n, inner=inner, m0=0, m1=outer * inner, **options)
     return y

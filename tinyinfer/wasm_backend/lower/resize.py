@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from tinyinfer.graph import Node
+from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
-from tinyinfer.wasm_backend.strides import Layout, strides_of
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Rows, Strided
+from tinyinfer.wasm_backend.strides import Layout
 
 Row = list[tuple[int, Fraction]]
 """The taps of one output element: unclamped source index and weight."""
@@ -35,12 +35,21 @@ def resize(node: Node, to: Lowering) -> None:
         rows = [taps(node, place, x.shape[axis]) for place in coordinates[axis]]
         before = tuple(shape)
         shape[axis] = y.shape[axis]
-        last = axis == resized[-1]
-        target = to.output(y) if last else to.scratch(math.prod(shape) * 4, f"{y.name}.{axis}")
+        target = _target(to, y, tuple(shape), layout, axis, last=axis == resized[-1])
         _resample(to, target, source, before, layout, axis, rows)
-        source = target
+        source = target.pointer
     if node.attrs["coordinate_transformation_mode"] == "tf_crop_and_resize":
-        _extrapolate(node, to, source, coordinates)
+        _extrapolate(node, to, coordinates)
+
+
+def _target(to: Lowering, y: Value, shape: tuple[int, ...], layout: Layout, axis: int, *, last: bool) -> Rows:
+    """Memory for the result after one axis, as rows of what lies inside that axis."""
+    inner = math.prod(shape[a] for a in layout[layout.index(axis) + 1 :])
+    if not last:
+        return Rows(to.scratch(math.prod(shape) * 4, f"{y.name}.{axis}"), inner * 4)
+    if inner == shape[layout[-1]] > 1:
+        return to.output_rows(y, layout)
+    return Rows(to.output(y), inner * 4)
 
 
 def coordinate_table(node: Node, axis: int) -> list[Fraction]:
@@ -106,7 +115,7 @@ def _keys(distance: Fraction, a: Fraction) -> Fraction:
 
 
 def _resample(
-    to: Lowering, y: Pointer, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
+    to: Lowering, y: Rows, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
 ) -> None:
     """One axis of x [shape]: tables hold byte offsets of the taps within the axis, and weights, tap after tap."""
     position = layout.index(axis)
@@ -117,9 +126,9 @@ def _resample(
     weights = np.array([[float(w) for _, w in row] for row in rows], np.float32)
     to.step(
         "f32_resize",
-        y=y, x=x, index=to.const(_planes(indices * np.int32(inner * 4)), "index"),
+        y=y.pointer, x=x, index=to.const(_planes(indices * np.int32(inner * 4)), "index"),
         w=to.const(_planes(weights), "weight"), taps=indices.shape[-1],
-        len=length, out=len(rows), inner=inner, ldy=inner * 4, m0=0, m1=outer * len(rows),
+        len=length, out=len(rows), inner=inner, ldy=y.pitch, m0=0, m1=outer * len(rows),
     )  # fmt: skip
 
 
@@ -128,10 +137,10 @@ def _planes(table: Array) -> Array:
     return np.pad(table.T, ((0, 0), (0, 3)))
 
 
-def _extrapolate(node: Node, to: Lowering, pointer: Pointer, coordinates: list[list[Fraction]]) -> None:
+def _extrapolate(node: Node, to: Lowering, coordinates: list[list[Fraction]]) -> None:
     """Overwrite the elements whose place lies outside X, run by run along each axis."""
     x, y = node.operands[0], node.output
-    strides = strides_of(y.shape, to.layout(y))
+    whole = to.strided(y)
     value = to.const(np.array([node.attrs["extrapolation_value"]], np.float32), "extrapolation")
     for axis, places in enumerate(coordinates):
         begin, last = 0, x.shape[axis] - 1
@@ -139,6 +148,6 @@ def _extrapolate(node: Node, to: Lowering, pointer: Pointer, coordinates: list[l
             count = len(list(run))
             if outside:
                 part = (*y.shape[:axis], count, *y.shape[axis + 1 :])
-                target = Strided(pointer + begin * strides[axis] * 4, DType.FLOAT, part, strides)
+                target = Strided(whole.pointer + begin * whole.strides[axis] * 4, DType.FLOAT, part, whole.strides)
                 to.copy(target, Strided(value, DType.FLOAT, part, (0,) * len(part)))
             begin += count

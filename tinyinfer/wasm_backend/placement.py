@@ -1,0 +1,184 @@
+"""Concatenation without copies: operands that are written straight into their part of the result.
+
+Chosen before lowering: whoever produces an operand has to know the place. Where a place keeps more memory alive than
+the copy would cost (the operand of a late Concat is made early), the copy stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.wasm_backend.strides import Layout, equivalent, part, reshaped, strides_of
+
+Locate = Callable[[tuple[int, ...]], "tuple[int, tuple[int, ...]] | None"]
+"""Element offset and strides of a part, given the strides of the whole; None where strides cannot express it."""
+
+VIEWS = frozenset({"Reshape", "Transpose", "Split", "Slice"})
+"""Operators whose outputs are where their operand is, if strides allow."""
+
+ELEMENTWISE = frozenset({
+    "Abs", "Add", "And", "Ceil", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
+    "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Round",
+    "Sigmoid", "Softplus", "Sqrt", "Sub", "Swish", "Tanh", "Where", "Xor",
+})  # fmt: skip
+"""Operators whose output may lie on an operand of its type, both with the same strides."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The place of a value: elements of another value."""
+
+    whole: Value
+    locate: Locate
+
+
+Parts = Mapping[Value, Part]
+
+
+def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
+    """The places of values that become parts of a Concat, all of one or else the larger ones, as long as no more
+    memory is needed."""
+    search = _Search(graph, layouts)
+    chosen: dict[Value, Part] = {}
+    limit = search.peak(chosen)
+    for candidates in search.candidates():
+        every = {v: part for candidate in candidates for v, part in candidate.items()}
+        by_size = sorted(candidates, key=lambda parts: -max(v.type.nbytes for v in parts))
+        for candidate in (every, *by_size):
+            extended = chosen | candidate
+            if chosen.keys().isdisjoint(candidate) and search.peak(extended) <= limit:
+                chosen = extended
+    return chosen
+
+
+class _Search:
+    """What is asked of a graph again and again."""
+
+    def __init__(self, graph: Graph, layouts: Mapping[Value, Layout]) -> None:
+        self._graph = graph
+        self._layouts = layouts
+        self._producers = graph.producers()
+        self._uses = graph.uses()
+        self._index = {node: i for i, node in enumerate(graph.nodes)}
+        self._last = {v: i for i, node in enumerate(graph.nodes) for v in node.operands}
+        self._last.update(dict.fromkeys(graph.outputs.values(), len(graph.nodes)))
+
+    def candidates(self) -> Iterator[list[dict[Value, Part]]]:
+        """For each Concat, largest first, and each of its operands the values that get a place together, if any."""
+        for node in sorted(self._graph.nodes, key=lambda n: -n.outputs[0].type.nbytes):
+            if node.op == "Concat":
+                yield [parts for parts in self._operands(node) if parts]
+
+    def _operands(self, node: Node) -> Iterator[dict[Value, Part]]:
+        start, axis = 0, node.attrs["axis"]
+        for v in node.operands:
+            parts: dict[Value, Part] = {}
+            if node.operands.count(v) == 1:
+                self._put(v, Part(node.output, _slice(axis, start)), parts)
+            yield parts
+            start += v.shape[axis]
+
+    def _put(self, v: Value, place: Part, parts: dict[Value, Part]) -> None:
+        """Add `v` at `place`, or what it is a view of, and before that the operand it may be computed on."""
+        node = self._producers.get(v)
+        if node is None or v.type.size == 0 or not self._is_writable(v, place):
+            return
+        if node.op in VIEWS:
+            (x,) = node.operands
+            back = _before(node)
+            if back is not None and self._uses[x] == 1:
+                self._put(x, Part(place.whole, _composed(place.locate, back)), parts)
+            return
+        parts[v] = place
+        if node.op in ELEMENTWISE:
+            for x in node.operands:
+                if x.type == v.type and self._uses[x] == 1 and self._follows(x, v):
+                    before = self._producers.get(x)
+                    if before is not None and before.op not in VIEWS:
+                        self._put(x, Part(v, _same), parts)
+                        return
+
+    def _is_writable(self, v: Value, place: Part) -> bool:
+        """Whether kernels write there: rows along the axis that `v` has innermost are dense.
+
+        An output of the graph is read row-major in the end: it is copied once, here or there.
+        """
+        root, locate = place.whole, place.locate
+        if root not in self._layouts or v not in self._layouts:
+            return False
+        found = locate(strides_of(root.shape, self._layouts[root]))
+        wide = [axis for axis in self._layouts[v] if v.shape[axis] != 1]
+        read_row_major = v in self._graph.outputs.values()
+        return found is not None and (not wide or found[1][wide[-1]] == 1) and not read_row_major
+
+    def _follows(self, x: Value, v: Value) -> bool:
+        return x in self._layouts and equivalent(v.shape, self._layouts[x], self._layouts[v])
+
+    def peak(self, parts: Parts) -> int:
+        """Bytes alive at once, about: memory is held from the first writer of a group of values to its last reader."""
+        spans: dict[Value, list[int]] = {v: [-1, self._last.get(v, -1)] for v in self._graph.inputs.values()}
+        roots: dict[Value, Value] = {v: v for v in spans}
+        for i, node in enumerate(self._graph.nodes):
+            for v in node.outputs:
+                root = self._root(v, node, parts, roots)
+                roots[v] = root
+                span = spans.setdefault(root, [i, i])
+                span[1] = max(span[1], self._last.get(v, i))
+        changes = [0] * (len(self._graph.nodes) + 3)
+        for root, (first, last) in spans.items():
+            changes[first + 1] += root.type.nbytes
+            changes[last + 2] -= root.type.nbytes
+        return max(accumulate(changes))
+
+    def _root(self, v: Value, node: Node, parts: Parts, roots: Mapping[Value, Value]) -> Value:
+        """The value in whose memory `v` lies."""
+        if v in parts:
+            while v in parts:
+                v = parts[v].whole
+            return v
+        operands = [x for x in node.operands if x in roots]
+        if node.op in VIEWS and operands:
+            return roots[operands[0]]
+        if node.op in ELEMENTWISE and not any(v is part.whole for part in parts.values()):
+            for x in operands:
+                if roots[x] is x and x.type == v.type and self._last[x] == self._index[node] and x not in parts:
+                    return x
+        return v
+
+
+def _same(strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    return 0, strides
+
+
+def _slice(axis: int, start: int) -> Locate:
+    return lambda strides: part(strides, axis, start)
+
+
+def _composed(outer: Locate, inner: Locate) -> Locate:
+    """A part of a part."""
+
+    def locate(strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+        middle = outer(strides)
+        found = None if middle is None else inner(middle[1])
+        return None if middle is None or found is None else (middle[0] + found[0], found[1])
+
+    return locate
+
+
+def _before(node: Node) -> Locate | None:
+    """How the operand of a Reshape or Transpose lies, given the strides of its output."""
+    (x,), y = node.operands, node.outputs[0]
+    if node.op == "Transpose":
+        perm: tuple[int, ...] = node.attrs["perm"]
+        return lambda strides: (0, tuple(strides[perm.index(axis)] for axis in range(len(perm))))
+    if node.op == "Reshape":
+
+        def locate(strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+            found = reshaped(y.shape, strides, x.shape)
+            return None if found is None else (0, found)
+
+        return locate
+    return None
