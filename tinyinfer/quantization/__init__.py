@@ -1,7 +1,17 @@
 """Post-training quantisation: float ONNX models to int8 and int4 ones, which every ONNX runtime reads."""
 
+from tinyinfer.quantization.dynamic import quantize_dynamic
 from tinyinfer.quantization.kinds import CalibrationMethod, QuantFormat, QuantType
 from tinyinfer.quantization.readers import CalibrationDataReader
 from tinyinfer.quantization.static import quantize_static
+from tinyinfer.quantization.weight_only import quantize_weights
 
-__all__ = ["CalibrationDataReader", "CalibrationMethod", "QuantFormat", "QuantType", "quantize_static"]
+__all__ = [
+    "CalibrationDataReader",
+    "CalibrationMethod",
+    "QuantFormat",
+    "QuantType",
+    "quantize_dynamic",
+    "quantize_static",
+    "quantize_weights",
+]

@@ -56,6 +56,28 @@ def insert(
     return _Insertion(proto, selection, ranges, scheme).run(bias_changes or {})
 
 
+def activation_params(
+    editor: Editor, selection: Selection, ranges: Mapping[str, Range], scheme: Scheme
+) -> dict[str, QuantParams]:
+    """By tensor; tensors of a group get the range that covers all of them, and constants moved beside them."""
+    nodes = {n.name: n for n in editor.nodes}
+    groups = selection.group_of
+    covered: dict[str, Range] = {}
+
+    def cover(group: str, low: float, high: float) -> None:
+        old = covered.get(group, (0.0, 0.0))
+        covered[group] = (min(old[0], low), max(old[1], high))
+
+    for tensor in selection.tensors:
+        cover(groups[tensor], *ranges[tensor])
+    for name, index in selection.constants:
+        if nodes[name].op_type in SAME_SCALE:
+            values = editor.array(nodes[name].input[index])
+            cover(groups[nodes[name].output[0]], float(values.min()), float(values.max()))
+    kind, symmetric = scheme.activation_type, scheme.activation_symmetric
+    return {tensor: from_range(*covered[groups[tensor]], kind, symmetric, tensor) for tensor in selection.tensors}
+
+
 def weight_params(
     editor: Editor, weighted: Weighted, scheme: Scheme, input_scale: Array, bias: Array | None
 ) -> QuantParams:
@@ -83,7 +105,7 @@ class _Insertion:
         self._selection = selection
         self._scheme = scheme
         self._nodes = {n.name: n for n in self._editor.nodes}
-        self._params = self._activation_params(ranges)
+        self._params = activation_params(self._editor, selection, ranges, scheme)
         self._before: dict[str, list[NodeProto]] = {}  # node → nodes that dequantise its constants
         self._shared: dict[tuple[str, bytes, bytes], str] = {}
 
@@ -98,27 +120,6 @@ class _Insertion:
         del proto.graph.value_info[:]
         proto.producer_name = PRODUCER
         return proto
-
-    def _activation_params(self, ranges: Mapping[str, Range]) -> dict[str, QuantParams]:
-        """By tensor; tensors of a group get the range that covers all of them, and constants moved beside them."""
-        groups = self._selection.group_of
-        covered: dict[str, Range] = {}
-
-        def cover(group: str, low: float, high: float) -> None:
-            old = covered.get(group, (0.0, 0.0))
-            covered[group] = (min(old[0], low), max(old[1], high))
-
-        for tensor in self._selection.tensors:
-            cover(groups[tensor], *ranges[tensor])
-        for name, index in self._selection.constants:
-            node = self._nodes[name]
-            if node.op_type in SAME_SCALE:
-                values = self._editor.array(node.input[index])
-                cover(groups[node.output[0]], float(values.min()), float(values.max()))
-        kind, symmetric = self._scheme.activation_type, self._scheme.activation_symmetric
-        return {
-            tensor: from_range(*covered[groups[tensor]], kind, symmetric, tensor) for tensor in self._selection.tensors
-        }
 
     def _quantise_weights(self, weighted: Weighted, bias_change: Array | None) -> None:
         editor, node = self._editor, self._nodes[weighted.node]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +45,38 @@ class Samples(CalibrationDataReader):
 
     def get_next(self) -> Mapping[str, ArrayLike] | None:
         return next(self._samples, None)
+
+
+class Replay:
+    """Samples that can be read more than once: those of a reader, which gives them once, are put into a file each."""
+
+    def __init__(self, data: CalibrationData) -> None:
+        self._data: CalibrationData | None = data
+        self._folder: TemporaryDirectory[str] | None = None
+        self._count = 0
+
+    def __iter__(self) -> Iterator[Mapping[str, ArrayLike]]:
+        if self._data is None:
+            assert self._folder is not None
+            for index in range(self._count):
+                with np.load(Path(self._folder.name) / f"{index}.npz") as loaded:
+                    yield dict(loaded)
+            return
+        if isinstance(self._data, Sequence):
+            yield from self._data
+            return
+        self._folder = TemporaryDirectory(prefix="tinyinfer-")
+        source = iter(self._data) if isinstance(self._data, Iterable) else _calls(self._data)
+        for sample in source:
+            if isinstance(sample, Mapping):
+                np.savez(Path(self._folder.name) / f"{self._count}.npz", **sample)  # type: ignore[arg-type]
+                self._count += 1
+            yield sample
+        self._data = None
+
+    def __len__(self) -> int:
+        """How many there are; 0 while that is not known."""
+        return len(self._data) if isinstance(self._data, Sequence) else self._count if self._data is None else 0
 
 
 def split_batches(arrays: Mapping[str, Array], batch: int = 1) -> list[dict[str, Array]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 
 import onnx
 from onnx import TensorProto, helper
@@ -28,7 +28,9 @@ class TensorRunner:
     def __init__(self, proto: onnx.ModelProto, tensors: Sequence[str]) -> None:
         self._inputs = [i.name for i in proto.graph.input]
         self._wanted = list(dict.fromkeys(tensors))
-        self._proto = with_outputs(proto, [t for t in self._wanted if t not in self._inputs])
+        inner = [t for t in self._wanted if t not in self._inputs]
+        # A graph needs an output, whatever is wanted.
+        self._proto = with_outputs(proto, inner or [o.name for o in proto.graph.output])
         self._runner: PlanRunner | None = None
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -53,7 +55,7 @@ def each_sample(
 ) -> Iterable[dict[str, Array]]:
     """The tensors of a model for every sample of the data."""
     runner = TensorRunner(proto, tensors)
-    total = len(data) if isinstance(data, Sequence) else 0
+    total = len(data) if isinstance(data, Sized) else 0
     progress(0, total, what)
     for done, sample in enumerate(read_samples(data, [i.name for i in proto.graph.input]), 1):
         yield runner.run(sample)

@@ -71,10 +71,10 @@ def select(
     QuantizationError for names that the model does not have and for types that cannot be quantised, and when nothing
     is left.
     """
-    _require_known(op_types or (), OP_TYPES, "operator type")
+    require_known(op_types or (), OP_TYPES, "operator type")
     names = [n.name for n in editor.nodes]
     only, without = set(nodes) if nodes else set(names), set(exclude)
-    _require_known(sorted(only | without), names, "node")
+    require_known(sorted(only | without), names, "node")
     allowed = {n.name for n in editor.nodes if n.op_type in (op_types or OP_TYPES)} & only - without
     chosen = _Choice(editor, allowed)
     selection = chosen.selection()
@@ -86,7 +86,8 @@ def select(
     return selection
 
 
-def _require_known(given: Sequence[str] | Collection[str], known: Sequence[str], what: str) -> None:
+def require_known(given: Collection[str], known: Sequence[str], what: str) -> None:
+    """QuantizationError for a name that is not known, with the closest known ones."""
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(name, known, 3)
@@ -216,12 +217,7 @@ class _Choice:
     def _weighted(self, node: NodeProto) -> Weighted | None:
         if node.op_type not in WEIGHTED or not self._editor.is_constant(operand(node, 1)):
             return None
-        weights = node.input[1]
-        rank = self._editor.array(weights).ndim
-        axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}.get(node.op_type)
-        if axis is None:
-            axis = 0 if integer(node, "transB", 0) else 1
-        return Weighted(node.name, node.input[0], weights, axis, operand(node, 2))
+        return weighted_of(self._editor, node)
 
     def _groups(self, tensors: Iterable[str]) -> dict[str, str]:
         parent = {name: name for name in tensors}
@@ -237,3 +233,12 @@ class _Choice:
                     if name in parent:
                         parent[root(name)] = root(self._activations(node)[0])
         return {name: root(name) for name in parent}
+
+
+def weighted_of(editor: Editor, node: NodeProto) -> Weighted:
+    """A node with constant weights as one to quantise."""
+    weights = node.input[1]
+    rank = editor.array(weights).ndim
+    gemm = 0 if integer(node, "transB", 0) else 1
+    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}.get(node.op_type, gemm)
+    return Weighted(node.name, node.input[0], weights, axis, operand(node, 2))

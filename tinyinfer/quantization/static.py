@@ -11,12 +11,13 @@ from typing import Any
 import onnx
 
 from tinyinfer.errors import QuantizationError, TinyInferError
+from tinyinfer.quantization.bias_correction import bias_changes
 from tinyinfer.quantization.editing import Editor
 from tinyinfer.quantization.histogram import Histogram
-from tinyinfer.quantization.insertion import Scheme, insert
+from tinyinfer.quantization.insertion import Scheme, activation_params, insert
 from tinyinfer.quantization.kinds import CalibrationMethod, QuantFormat, QuantType
 from tinyinfer.quantization.preparation import ModelInput, prepare
-from tinyinfer.quantization.readers import CalibrationData
+from tinyinfer.quantization.readers import CalibrationData, Replay
 from tinyinfer.quantization.running import Progress, each_sample, no_progress
 from tinyinfer.quantization.selection import Selection, select
 from tinyinfer.quantization.thresholds import DEFAULT_PERCENTILE, Range, choose_range
@@ -58,6 +59,7 @@ def quantize_static(
     calibrate_method: CalibrationMethod = CalibrationMethod.MinMax,
     extra_options: Mapping[str, Any] | None = None,
     *,
+    bias_correction: bool = True,
     progress: Progress = no_progress,
 ) -> onnx.ModelProto:
     """Quantise a float model to int8 by running it on calibration data.
@@ -85,8 +87,13 @@ def quantize_static(
         check_output(Path(model_output))
     proto = prepare(model_input)
     selection = select(Editor(proto), op_types_to_quantize, nodes_to_quantize, nodes_to_exclude or ())
-    ranges = calibrate(proto, selection, calibration_data_reader, calibration, scheme, progress)
-    quantised = insert(proto, selection, ranges, scheme)
+    data = Replay(calibration_data_reader)
+    ranges = calibrate(proto, selection, data, calibration, scheme, progress)
+    changes = {}
+    if bias_correction:
+        params = activation_params(Editor(proto), selection, ranges, scheme)
+        changes = bias_changes(proto, selection, params, scheme, data, progress)
+    quantised = insert(proto, selection, ranges, scheme, changes)
     if model_output is not None:
         save(quantised, Path(model_output))
     return quantised
