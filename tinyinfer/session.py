@@ -25,16 +25,18 @@ class InferenceSession:
 
     `model` is a path or the bytes of a `.tinf` file, the path of an ONNX file (compiled on the spot), or the result
     of `tinyinfer.compile`. `engine` is "wasmtime" or "wasmer"; `tier` is "simd128", which runs everywhere, or
-    "relaxed", whose multiply-adds round once (wasmtime only).
+    "relaxed", whose multiply-adds round once (wasmtime only). `threads` share the work (wasmtime only); their number
+    changes no bit.
 
         session = InferenceSession("model.tinf")
         outputs = session.run({"image": image})
     """
 
-    def __init__(self, model: ModelSource, engine: str = "wasmtime", tier: str = "simd128") -> None:
+    def __init__(self, model: ModelSource, engine: str = "wasmtime", tier: str = "simd128", threads: int = 1) -> None:
         engines.check_tier(engine, tier)
         self._file = _load(model)
         self._engine = engine
+        self._threads = threads
         self._kernels = kernels_for(self._file, tier)
         self._runners: dict[int, PlanRunner] = {}
         self._runner(self._file.plans[0])
@@ -77,7 +79,7 @@ class InferenceSession:
     def _runner(self, plan: Plan) -> PlanRunner:
         key = self._file.plans.index(plan)
         if key not in self._runners:
-            self._runners[key] = PlanRunner(plan, self._kernels, self._engine)
+            self._runners[key] = PlanRunner(plan, self._kernels, self._engine, self._threads)
         return self._runners[key]
 
 

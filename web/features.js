@@ -70,6 +70,27 @@ export function chooseTier(wanted) {
   );
 }
 
+let warned = false;
+
+/**
+ * @param {number} [wanted] default: half of the cores, at most 4
+ * @returns {number} 1 where memory cannot be shared, which is said once
+ */
+export function chooseThreads(wanted = Math.min(4, Math.ceil((navigator.hardwareConcurrency || 1) / 2))) {
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > 64) {
+    throw new RangeError(`'threads' is a whole number from 1 to 64, not ${wanted}`);
+  }
+  if (wanted === 1 || globalThis.crossOriginIsolated) return wanted;
+  if (!warned) {
+    console.warn(
+      `tinyinfer: one thread instead of ${wanted}: the page is not cross-origin isolated ` +
+        "(Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp)",
+    );
+  }
+  warned = true;
+  return 1;
+}
+
 /** @returns {Record<string, boolean>} every feature that matters here, and whether it is there */
 export function features() {
   return Object.fromEntries(Object.entries(PROBES).map(([name, [probe]]) => [name, attempt(probe)]));

@@ -8,7 +8,7 @@
  */
 
 import { EngineError, FeedError, fromPlain, messageOf, TinyInferError } from "./errors.js";
-import { chooseTier, requireFeatures } from "./features.js";
+import { chooseThreads, chooseTier, requireFeatures } from "./features.js";
 import { sizeOf, TYPES } from "./plan.js";
 
 export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
@@ -29,6 +29,8 @@ export { features } from "./features.js";
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
  * @property {Tier | "auto"} [tier] whose kernels: `simd128` (default) has the same bits in every browser; `relaxed`
  *   rounds each multiply-add once; `auto` is `relaxed` where the browser and the machine can, else `simd128`
+ * @property {number} [threads] how many share the work; default: half of the cores, at most 4. Their number changes
+ *   no bit. Without cross-origin isolation there is one
  * @property {string | URL} [wasmUrl] the kernels of the tier; default: beside this file
  * @property {AbortSignal} [signal] ends loading
  * @property {boolean} [transfer] take the model's buffer instead of copying it
@@ -97,19 +99,20 @@ export class InferenceSession {
    */
   static async create(
     model,
-    { onProgress, cache = true, sha256, tier = "simd128", wasmUrl, signal, transfer } = {},
+    { onProgress, cache = true, sha256, tier = "simd128", threads, wasmUrl, signal, transfer } = {},
   ) {
     signal?.throwIfAborted();
     requireFeatures();
     if (wasmUrl && tier === "auto") throw new TypeError("'wasmUrl' needs a 'tier': 'simd128' or 'relaxed'");
     const chosen = chooseTier(tier);
+    const used = chooseThreads(threads);
     const session = new InferenceSession(onProgress);
     const abort = () => session.#end(signal?.reason);
     signal?.addEventListener("abort", abort);
     try {
       const source = toSource(model, transfer);
       const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
-      const request = { model: source, tier: chosen, wasmUrl: kernels, cache, sha256 };
+      const request = { model: source, tier: chosen, wasmUrl: kernels, cache, sha256, threads: used };
       session.#model = await session.#ask({ create: request }, typeof source === "string" ? [] : [source]);
       return session;
     } catch (error) {
@@ -157,6 +160,11 @@ export class InferenceSession {
   /** Which of the kernel modules runs. */
   get tier() {
     return this.#model.tier;
+  }
+
+  /** How many threads share the work. */
+  get threads() {
+    return this.#model.threads;
   }
 
   /** The ONNX file's metadata_props. */

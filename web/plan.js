@@ -31,6 +31,7 @@ export const TYPES = {
  * @property {string} kernel
  * @property {number} node index in `nodes`
  * @property {number[]} args
+ * @property {number[]} [split] how the call may be cut, see `tinyinfer/wasm_backend/split.py`
  *
  * @typedef {object} Plan a flat list of kernel calls with absolute addresses, for one set of shapes
  * @property {Binding[]} inputs
@@ -146,10 +147,10 @@ function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory }, fun
   return {
     inputs: inputs.map((/** @type {any} */ b) => readBinding(b, memory)),
     outputs: outputs.map((/** @type {any} */ b) => readBinding(b, memory)),
-    steps: steps.map((/** @type {any} */ [index, node, args], /** @type {number} */ i) => {
+    steps: steps.map((/** @type {any} */ [index, node, args, split], /** @type {number} */ i) => {
       need(typeof functions[index] === "string" && nodes[node], `step ${i}`);
       // Number() also reads the names of the floats that JSON lacks.
-      return { kernel: functions[index], node, args: args.map(Number) };
+      return { kernel: functions[index], node, args: args.map(Number), split };
     }),
     nodes,
     weights,

@@ -3,6 +3,7 @@
 
 import { EngineError, messageOf, PlanError } from "./errors.js";
 import { TYPES } from "./plan.js";
+import { gather } from "./threads.js";
 
 const PAGE = 65536;
 
@@ -20,18 +21,30 @@ export class Runtime {
   /** @type {Call[][]} */
   #calls;
   #size;
+  /** @type {import("./threads.js").Team | undefined} */
+  #team;
 
   /**
-   * Copies the weights into a memory big enough for every plan.
+   * Copies the weights into a memory big enough for every plan, and starts the other threads.
    * @param {Model} model
-   * @param {WebAssembly.Module} module the kernels
-   * @throws {EngineError} when the memory is not to be had
+   * @param {WebAssembly.Module} module the kernels; over a shared memory if there are several threads
+   * @param {number} threads
+   * @returns {Promise<Runtime>}
+   * @throws {EngineError} when the memory is not to be had, or a thread cannot start
    * @throws {PlanError} when a step does not fit its kernel
    */
-  constructor(model, module) {
-    this.#plans = model.plans;
-    const memory = allocate(Math.max(...model.plans.map(plan => plan.memory)));
+  static async create(model, module, threads) {
+    const memory = allocate(Math.max(...model.plans.map(plan => plan.memory)), threads > 1);
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    const runtime = new Runtime(model, memory, exports);
+    const plans = model.plans.map(({ steps }) => steps);
+    if (threads > 1) runtime.#team = await gather(module, memory, plans, threads, exports);
+    return runtime;
+  }
+
+  /** @param {Model} model @param {WebAssembly.Memory} memory @param {WebAssembly.Exports} exports @private */
+  constructor(model, memory, exports) {
+    this.#plans = model.plans;
     this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
     this.#bytes = new Uint8Array(memory.buffer);
     this.#size = model.data.length;
@@ -54,9 +67,17 @@ export class Runtime {
   run(index, feeds, names) {
     this.#prepare(index, feeds);
     const calls = this.#calls[index];
+    const team = this.#teamFor(index);
     let i = 0;
     try {
-      for (; i < calls.length; i++) calls[i].call(...calls[i].args);
+      if (team) {
+        i = team.run(index);
+        // The call that failed in a thread fails here too, and says why.
+        if (i >= 0) calls[i].call(...calls[i].args);
+        if (i >= 0) throw new EngineError("a thread failed");
+      } else {
+        for (; i < calls.length; i++) calls[i].call(...calls[i].args);
+      }
     } catch (error) {
       throw this.#located(index, i, error);
     }
@@ -74,18 +95,31 @@ export class Runtime {
   profile(index, feeds) {
     this.#prepare(index, feeds);
     const { steps, nodes } = this.#plans[index];
-    return this.#calls[index].map(({ call, args }, i) => {
-      const start = performance.now();
-      call(...args);
-      const ms = performance.now() - start;
-      const [node, op] = nodes[steps[i].node];
-      return { kernel: steps[i].kernel, node, op, ms };
+    const now = () => performance.timeOrigin + performance.now();
+    let last = now();
+    const ends =
+      this.#teamFor(index)?.time(index) ??
+      this.#calls[index].map(({ call, args }) => {
+        call(...args);
+        return now();
+      });
+    return steps.map((step, i) => {
+      const ms = Math.max(ends[i] - last, 0);
+      last = ends[i];
+      const [node, op] = nodes[step.node];
+      return { kernel: step.kernel, node, op, ms };
     });
+  }
+
+  /** The threads, if the plan has anything that is worth sharing. @param {number} index */
+  #teamFor(index) {
+    return this.#plans[index].steps.some(step => step.split) ? this.#team : undefined;
   }
 
   /** @param {number} index @param {Data[]} feeds */
   #prepare(index, feeds) {
     const { inputs } = this.#plans[index];
+    this.#teamFor(index)?.signal();
     for (const [i, { address }] of inputs.entries()) {
       const { buffer, byteOffset, byteLength } = feeds[i];
       this.#bytes.set(new Uint8Array(buffer, byteOffset, byteLength), address);
@@ -105,10 +139,10 @@ export class Runtime {
   }
 }
 
-/** @param {number} bytes */
-function allocate(bytes) {
+/** @param {number} bytes @param {boolean} shared */
+function allocate(bytes, shared) {
   try {
-    return new WebAssembly.Memory({ initial: bytes / PAGE, maximum: bytes / PAGE });
+    return new WebAssembly.Memory({ initial: bytes / PAGE, maximum: bytes / PAGE, shared });
   } catch {
     throw new EngineError(
       `the browser did not give the ${(bytes / 2 ** 20).toFixed(1)} MiB of memory that the model needs`,

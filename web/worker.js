@@ -5,6 +5,7 @@ import { load } from "./cache.js";
 import { EngineError, messageOf, PlanError, toPlain } from "./errors.js";
 import { parse } from "./plan.js";
 import { Runtime } from "./runtime.js";
+import { join, share } from "./threads.js";
 
 /**
  * @typedef {import("./plan.js").Data} Data
@@ -17,10 +18,12 @@ import { Runtime } from "./runtime.js";
  * @property {string} wasmUrl absolute
  * @property {boolean} cache
  * @property {string} [sha256]
+ * @property {number} threads
  *
  * @typedef {Pick<Model, "name" | "metadata"> & {
  *   plans: Pick<import("./plan.js").Plan, "inputs" | "outputs">[],
  *   tier: Create["tier"],
+ *   threads: number,
  *   memory: Runtime["memory"],
  *   bytes: {model: number, kernels: number},
  * }} Created
@@ -28,7 +31,7 @@ import { Runtime } from "./runtime.js";
  * @typedef {{plan: number, feeds: Data[], names: string[]}} Run
  * @typedef {{outputs: Data[], ms: number}} Ran
  *
- * @typedef {{id: number} & ({create: Create} | {run: Run} | {profile: Run})} Request
+ * @typedef {{id: number} & ({create: Create} | {run: Run} | {profile: Run}) | {join: import("./threads.js").Membership}} Request
  * @typedef {{progress: Progress} | {id: number, result: any} | {id: number, error: import("./errors.js").PlainError}} Reply
  */
 
@@ -39,6 +42,7 @@ let runtime;
 const post = (reply, transfer = []) => self.postMessage(reply, { transfer });
 
 self.onmessage = async (/** @type {MessageEvent<Request>} */ { data: request }) => {
+  if ("join" in request) return join(request.join);
   const { id } = request;
   try {
     if ("create" in request) {
@@ -72,12 +76,14 @@ async function create(request) {
         `${request.wasmUrl} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
     );
   }
-  runtime = new Runtime(model, await compile(kernels.bytes));
+  if (request.threads > 1) share(kernels.bytes);
+  runtime = await Runtime.create(model, await compile(kernels.bytes), request.threads);
   return {
     name: model.name,
     metadata: model.metadata,
     plans: model.plans.map(({ inputs, outputs }) => ({ inputs, outputs })),
     tier: request.tier,
+    threads: request.threads,
     memory: runtime.memory,
     bytes: { model: files.size, kernels: kernels.bytes.byteLength },
   };

@@ -83,7 +83,8 @@ function batch(calls, least) {
 /** @param {import("/tinyinfer/plan.js").Model} file @param {string} url @returns {Promise<Machine>} */
 async function start(file, url) {
   const [plan] = file.plans;
-  const memory = new WebAssembly.Memory({ initial: plan.memory / PAGE });
+  const pages = plan.memory / PAGE;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const { instance } = await WebAssembly.instantiate(await fetchBytes(url), { env: { memory } });
   const bytes = new Uint8Array(memory.buffer);
   bytes.set(file.data, plan.weights);

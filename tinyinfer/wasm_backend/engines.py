@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinyinfer.errors import EngineError
-from tinyinfer.wasm_backend.kernel_module import TIERS, KernelModule
+from tinyinfer.wasm_backend.kernel_module import TIERS, KernelModule, shared
 from tinyinfer.wasm_backend.memory import PAGE
 
 Call = Callable[..., Any]
@@ -39,19 +39,41 @@ class WasmtimeEngine:
 
     def __init__(self, wasm: bytes, memory_bytes: int) -> None:
         wasmtime = _import_wasmtime()
+        engine, module = self._compile(wasm)
+        store = wasmtime.Store(engine)
+        memory = wasmtime.Memory(store, wasmtime.MemoryType(_limits(memory_bytes)))
+        self.memory = np.ctypeslib.as_array(memory.data_ptr(store), (memory.data_len(store),))
+        self._start(store, module, memory)
 
-        if wasm not in self._modules:
+    @classmethod
+    def team(cls, wasm: bytes, memory_bytes: int, threads: int) -> list[WasmtimeEngine]:
+        """One engine for each thread, over one shared memory."""
+        wasmtime = _import_wasmtime()
+        engine, module = cls._compile(shared(wasm))
+        memory = _shared_memory(engine, wasmtime.MemoryType(_limits(memory_bytes), shared=True))
+        view = np.ctypeslib.as_array(memory.data_ptr(), (memory.data_len(),))
+        members = [cls.__new__(cls) for _ in range(threads)]
+        for member in members:
+            member.memory = view
+            member._start(wasmtime.Store(engine), module, memory)
+        return members
+
+    @classmethod
+    def _compile(cls, wasm: bytes) -> tuple[Any, Any]:
+        wasmtime = _import_wasmtime()
+        if wasm not in cls._modules:
             config = wasmtime.Config()
             config.wasm_relaxed_simd = True
             config.wasm_relaxed_simd_deterministic = True  # relaxed_madd is fused on every machine
+            config.wasm_threads = True
+            config.shared_memory = True
             engine = wasmtime.Engine(config)
-            self._modules[wasm] = engine, wasmtime.Module(engine, wasm)
-        engine, module = self._modules[wasm]
-        self._store = wasmtime.Store(engine)
-        limits = wasmtime.Limits(memory_bytes // PAGE, None)
-        shared = wasmtime.Memory(self._store, wasmtime.MemoryType(limits))
-        self._instance = wasmtime.Instance(self._store, module, [shared])
-        self.memory = np.ctypeslib.as_array(shared.data_ptr(self._store), (shared.data_len(self._store),))
+            cls._modules[wasm] = engine, wasmtime.Module(engine, wasm)
+        return cls._modules[wasm]
+
+    def _start(self, store: Any, module: Any, memory: Any) -> None:
+        self._store, self._memory = store, memory
+        self._instance = _import_wasmtime().Instance(store, module, [memory])
 
     def kernel(self, name: str) -> Call:
         function = self._instance.exports(self._store)[name]
@@ -77,7 +99,7 @@ class WasmerEngine:
             self._modules[wasm] = store, wasmer.Module(store, wasm)
         store, module = self._modules[wasm]
         pages = memory_bytes // PAGE
-        memory = wasmer.Memory(store, wasmer.MemoryType(pages, shared=False))
+        memory = wasmer.Memory(store, wasmer.MemoryType(pages, pages, shared=False))
         imports = wasmer.ImportObject()
         imports.register("env", {"memory": memory})
         self._instance = wasmer.Instance(module, imports)
@@ -87,6 +109,24 @@ class WasmerEngine:
     def kernel(self, name: str) -> Call:
         call: Call = getattr(self._instance.exports, name)
         return call
+
+
+def _limits(memory_bytes: int) -> Any:
+    pages = memory_bytes // PAGE
+    return _import_wasmtime().Limits(pages, pages)
+
+
+def _shared_memory(engine: Any, kind: Any) -> Any:
+    """A memory to import. wasmtime 50 passes the address of its handle instead of the handle, a TypeError."""
+    wasmtime = _import_wasmtime()
+    from wasmtime import _ffi as ffi
+
+    class SharedMemory(wasmtime.SharedMemory):  # type: ignore[name-defined, misc]
+        def _as_extern(self) -> Any:
+            union = ffi.wasmtime_extern_union(sharedmemory=self.ptr())
+            return ffi.wasmtime_extern_t(ffi.WASMTIME_EXTERN_SHAREDMEMORY, union)
+
+    return SharedMemory(engine, kind)
 
 
 def _import_wasmtime() -> Any:
@@ -140,7 +180,12 @@ def check_tier(name: str, tier: str) -> None:
         )
 
 
-def create(name: str, kernels: KernelModule, memory_bytes: int) -> Engine:
-    """An engine by name over the kernels, with `memory_bytes` (a multiple of 64 KiB) of zeroed linear memory."""
+def create(name: str, kernels: KernelModule, memory_bytes: int, threads: int = 1) -> Sequence[Engine]:
+    """Engines by name over the kernels and one zeroed memory of `memory_bytes` (a multiple of 64 KiB), one per thread."""
     check_tier(name, kernels.tier)
-    return ENGINES[name](kernels.wasm, memory_bytes)
+    if threads == 1:
+        return [ENGINES[name](kernels.wasm, memory_bytes)]
+    if name != WasmtimeEngine.name or threads < 1:
+        able = "from 1 thread on" if name == WasmtimeEngine.name else "one thread"
+        raise EngineError(f"engine {name!r} runs {able}, not {threads}")
+    return WasmtimeEngine.team(kernels.wasm, memory_bytes, threads)

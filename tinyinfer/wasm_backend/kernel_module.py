@@ -24,6 +24,11 @@ TIERS = ("simd128", "relaxed")
 ASSEMBLER = ("wat", "operands", "peephole", "abreast", "macros", "memory", "pool", "build")
 
 
+# How the import section begins, up to the limits of the memory: no flags but "there is a maximum".
+_IMPORT = b"\x02\x12\x01\x03env\x06memory\x02\x01"
+_SHARED = b"\x03"
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """A kernel's parameter: its name in the source without `$`, and its type (`i32` or `f32`)."""
@@ -67,6 +72,18 @@ def source_hash(folder: Path) -> str:
 def module_file(tier: str) -> str:
     """The file name of a tier's module."""
     return f"kernels.{tier}.wasm"
+
+
+def shared(wasm: bytes) -> bytes:
+    """The module over a memory that threads share: one byte differs, the flags of the memory's limits.
+
+    The import section is the second one, behind the types, whose size takes two bytes.
+    """
+    start = 11 + (wasm[9] & 0x7F) + (wasm[10] << 7)
+    flags = start + len(_IMPORT) - 1
+    if wasm[start : flags + 1] != _IMPORT:
+        raise WatError(f"the module has no memory import at byte {start}")
+    return wasm[:flags] + _SHARED + wasm[flags + 1 :]
 
 
 def load(out: Path, tier: str, sources: str | None = None) -> KernelModule | None:

@@ -23,6 +23,7 @@ from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
 from tinyinfer.wasm_backend.memory import FOREVER, PAGE, SLACK, ZEROS, Buffer, align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Region, Step, Weight
+from tinyinfer.wasm_backend.split import divide
 from tinyinfer.wasm_backend.strides import (
     Layout,
     Loops,
@@ -352,7 +353,10 @@ class Lowering:
             inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
             steps=tuple(
-                Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node)
+                divide(
+                    Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node),
+                    [parameter.name for parameter in self._signatures[c.kernel]],
+                )
                 for c in self._calls
             ),
             nodes=tuple(

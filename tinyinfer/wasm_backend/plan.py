@@ -9,12 +9,30 @@ from tinyinfer.types import Array, DType
 
 
 @dataclass(frozen=True)
+class Split:
+    """A call may be cut into at most `pieces` calls on ranges of whole units, each of `width` rows or columns.
+
+    Rows are the call's range of parallel work. Columns are counted by argument number `extent`; a piece that begins
+    with column c has c·stride added to each argument of `moves`, which are pairs of argument number and stride.
+    """
+
+    pieces: int
+    width: int
+    extent: int | None = None
+    moves: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Step:
-    """One kernel call: arguments in the order of the kernel's parameters, and the index of its node in `Plan.nodes`."""
+    """One kernel call: arguments in the order of the kernel's parameters, and the index of its node in `Plan.nodes`.
+
+    Without a `split` it is too little work to be shared by threads.
+    """
 
     kernel: str
     args: tuple[int | float, ...]
     node: int
+    split: Split | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -13,18 +14,21 @@ from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines
 from tinyinfer.wasm_backend.kernel_module import KernelModule
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
+from tinyinfer.wasm_backend.split import pieces
 
 
 class PlanRunner:
-    """A plan loaded into an engine's memory: weights copied once, kernels bound once."""
+    """A plan loaded into an engine's memory: weights copied once, kernels bound once for each thread."""
 
-    def __init__(self, plan: Plan, kernels: KernelModule, engine: str) -> None:
+    def __init__(self, plan: Plan, kernels: KernelModule, engine: str, threads: int = 1) -> None:
         self.plan = plan
-        self._engine = engines.create(engine, kernels, plan.memory_bytes)
-        self.memory = self._engine.memory
+        team = engines.create(engine, kernels, plan.memory_bytes, threads)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.memory = team[0].memory
         for weight in plan.weights:
             self._write(weight.offset, weight.data)
-        self._calls = {name: self._engine.kernel(name) for name in {s.kernel for s in plan.steps}}
+        used = {step.kernel for step in plan.steps}
+        self._calls = [{name: member.kernel(name) for name in used} for member in team]
 
     def feed(self, feeds: Mapping[str, Array]) -> None:
         """Copy checked inputs into linear memory."""
@@ -32,8 +36,18 @@ class PlanRunner:
             self._write(binding.offset, feeds[binding.name])
 
     def execute(self, steps: Iterable[Step]) -> None:
+        """Make the calls one after the other, those with a split by all threads together."""
         for step in steps:
-            self._calls[step.kernel](*step.args)
+            shares = pieces(step, len(self._calls), 1)
+            if self._pool is None or len(shares) == 1:
+                self._call(0, shares)
+            else:
+                every = len(self._calls)
+                list(self._pool.map(self._call, range(every), [shares[i::every] for i in range(every)]))
+
+    def _call(self, thread: int, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._calls[thread][step.kernel](*step.args)
 
     def read(self, binding: Binding) -> Array:
         """A copy of the tensor at `binding`."""

@@ -6,13 +6,14 @@ stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is 
     {"version": 1, "name": …, "kernels": {tier: sha256}, "metadata": {…},
      "functions": [kernel names], "plans": [plan, …]}
 
-and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…]]…],
+and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…], split?]…],
 "nodes": [[name, op]…], "weights": address, "arena": address, "memory": bytes}. The addresses of weights and arena are
-the same in all plans. Floats that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
+the same in all plans. A split is [pieces, width] or [pieces, width, extent, argument, stride, …]. Floats that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -29,7 +30,7 @@ from safetensors.numpy import load, save
 from tinyinfer.errors import PlanError
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend.memory import align
-from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Step, Weight
+from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Split, Step, Weight
 from tinyinfer.wasm_backend.strides import plain, strides_of
 
 VERSION = 1
@@ -128,7 +129,9 @@ def _encode_plan(plan: Plan, functions: Sequence[str]) -> dict[str, Any]:
     return {
         "inputs": [_encode_binding(b) for b in plan.inputs],
         "outputs": [_encode_binding(b) for b in plan.outputs],
-        "steps": [[index[s.kernel], s.node, [_encode_number(a) for a in s.args]] for s in plan.steps],
+        "steps": [
+            [index[s.kernel], s.node, [_encode_number(a) for a in s.args], *_encode_split(s.split)] for s in plan.steps
+        ],
         "nodes": [[n.name, n.op] for n in plan.nodes],
         "weights": plan.weights_offset,
         "arena": plan.arena_offset,
@@ -144,7 +147,10 @@ def _decode_plan(
     return Plan(
         inputs=tuple(_decode_binding(b) for b in plan["inputs"]),
         outputs=tuple(_decode_binding(b) for b in plan["outputs"]),
-        steps=tuple(Step(functions[f], tuple(_decode_number(a) for a in args), n) for f, n, args in plan["steps"]),
+        steps=tuple(
+            Step(functions[f], tuple(_decode_number(a) for a in args), n, *_decode_split(*split))
+            for f, n, args, *split in plan["steps"]
+        ),
         nodes=tuple(NodePlan(name, op, ()) for name, op in plan["nodes"]),
         weights=tuple(Weight(name, data, start + placed[name]) for name, data in tensors.items()),
         weights_offset=start,
@@ -162,6 +168,21 @@ def _encode_binding(b: Binding) -> list[Any]:
 def _decode_binding(fields: Sequence[Any]) -> Binding:
     name, dtype, shape, offset = fields
     return Binding(name, DType(dtype), tuple(shape), offset, strides_of(shape, plain(len(shape))))
+
+
+def _encode_split(split: Split | None) -> list[list[int]]:
+    if split is None:
+        return []
+    columns = [] if split.extent is None else [split.extent, *itertools.chain(*split.moves)]
+    return [[split.pieces, split.width, *columns]]
+
+
+def _decode_split(fields: Sequence[int] | None = None) -> list[Split]:
+    if fields is None:
+        return []
+    pieces, width, *columns = fields
+    extent = columns[0] if columns else None
+    return [Split(pieces, width, extent, tuple(zip(columns[1::2], columns[2::2])))]
 
 
 def _encode_number(value: int | float) -> int | float | str:

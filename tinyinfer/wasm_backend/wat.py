@@ -364,9 +364,12 @@ class Printed:
 
 
 def print_module(fields: Iterable[Form]) -> Printed:
-    """Print fields as a module that imports its memory, one form a line."""
+    """Print fields as a module that imports its memory, one form a line.
+
+    The import has a maximum, all that 32 bits address, because a shared memory's must (`kernel_module.shared`).
+    """
     top = Place("module", 1, 1)
-    memory = Form(MEMORY_IMPORT, (Form(("memory", "1"), (), top),), top)
+    memory = Form(MEMORY_IMPORT, (Form(("memory", "1", "65536"), (), top),), top)
     lines = list(_lines(Form(("module",), (memory, *fields), top), ""))
     return Printed("".join(f"{text}\n" for text, _ in lines), tuple(place for _, place in lines))
 
