@@ -8,7 +8,7 @@ would), and every byte outside the plan's buffers must come back unchanged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
+from tinyinfer.wasm_backend.split import divide, pieces, ways_of
 
 POISON = (0x00, 0xFF, 0x7F)  # zeros, a negative NaN, a large number with NaN-like bytes
 
@@ -59,7 +61,7 @@ def feeds_of(case: Case) -> dict[str, Array]:
 
 
 def check_case(
-    case: Case, engine: str, kernel: str | None = None, split: int = 1, tier: str = "simd128"
+    case: Case, engine: str, kernel: str | None = None, split: int = 1, tier: str = "simd128", threads: int = 1
 ) -> None:
     """Assert that `engine` gives the bits of the tier's reference for `case`, and that `kernel` took part."""
     graph = graph_of(case)
@@ -68,21 +70,33 @@ def check_case(
     assert kernel is None or kernel in used, f"{case} lowers to {sorted(used)}, not to {kernel}"
     expected = interpreter.run(graph, feeds_of(case), registry.reference_of, tier)
     for poison in POISON:
-        actual = run_hostile(plan, feeds_of(case), engine, poison, split, tier)
+        actual = run_hostile(plan, feeds_of(case), engine, poison, split, tier, threads)
         for name, reference in expected.items():
             what = f"{case}: output {name} under {engine} ({tier}), poison {poison:#x}"
             assert_same_bits(actual[name], reference, what)
 
 
 def run_hostile(
-    plan: Plan, feeds: Mapping[str, Array], engine: str, poison: int, split: int, tier: str = "simd128"
+    plan: Plan,
+    feeds: Mapping[str, Array],
+    engine: str,
+    poison: int,
+    split: int,
+    tier: str = "simd128",
+    threads: int = 1,
 ) -> dict[str, Array]:
-    """Run `plan` in poisoned memory with its calls cut in two, then check that nothing else was written."""
-    runner = PlanRunner(plan, load_kernels(tier), engine)
+    """Run `plan` in poisoned memory with its calls cut, then check that nothing else was written.
+
+    They are cut in two, or into as many pieces as there are several threads, which run at the same time.
+    """
+    runner = PlanRunner(plan, load_kernels(tier), engine, threads)
     runner.memory[plan.arena_offset :] = poison
     before = runner.memory.copy()
     runner.feed(feeds)
-    runner.execute(piece for step in plan.steps for piece in cut(step, split))
+    if threads > 1:
+        runner.execute(shared(plan).steps)
+    else:
+        runner.execute(piece for step in plan.steps for piece in cut(step, split))
     outputs = {b.name: runner.read(b) for b in plan.outputs}
     changed = runner.memory != before
     for region in plan.regions:
@@ -93,13 +107,18 @@ def run_hostile(
 
 
 def cut(step: Step, split: int) -> list[Step]:
-    """The step as two steps over disjoint ranges of work, last range first, when its kernel takes a range."""
-    names = [p.name for p in load_kernels().signature(step.kernel)]
-    if names[-2:] != ["m0", "m1"]:
-        return [step]
+    """The step as steps over disjoint ranges of work, last range first: two, or more where there are columns too."""
     *rest, m0, m1 = step.args
     middle = int(m0) + split % (int(m1) - int(m0) + 1)
-    return [Step(step.kernel, (*rest, middle, m1), step.node), Step(step.kernel, (*rest, m0, middle), step.node)]
+    first, last = replace(step, args=(*rest, m0, middle)), replace(step, args=(*rest, middle, m1))
+    names = [p.name for p in load_kernels().signature(step.kernel)]
+    columns = [way for way in ways_of(step, names, KERNELS[step.kernel]) if way.extent is not None]
+    return [last, *reversed(pieces(replace(first, split=columns[0] if columns else None), 1))]
+
+
+def shared(plan: Plan) -> Plan:
+    """The plan with splits wherever they are possible, however little the work is."""
+    return replace(plan, steps=divide(plan.steps, load_kernels().signatures, least_piece=1e-9, least_plan=0))
 
 
 def describe(plan: Plan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cases import CASES
@@ -42,5 +42,17 @@ def test_kernel_equals_reference(kernel: str, engine: str, tier: str) -> None:
     @given(CASES[kernel], st.integers(0, 2**20))
     def check(case, split):
         check_case(case, engine, kernel, split, tier)
+
+    check()
+
+
+@pytest.mark.parametrize("kernel", sorted(CASES))
+def test_any_number_of_threads_gives_the_same_bits(kernel: str) -> None:
+    """Under wasmtime's shared memory; every call is cut as finely as it can be, by rows or by columns."""
+
+    @settings(max_examples=8)
+    @given(CASES[kernel], st.integers(2, 3))
+    def check(case, threads):
+        check_case(case, "wasmtime", kernel, threads=threads)
 
     check()

@@ -36,7 +36,7 @@ class Runner:
         config.consume_fuel = True
         engine = wasmtime.Engine(config)
         self.store = wasmtime.Store(engine)
-        limits = wasmtime.MemoryType(wasmtime.Limits(1, None))
+        limits = wasmtime.MemoryType(wasmtime.Limits(1, 1))
         self.memory = wasmtime.Memory(self.store, limits)
         instance = wasmtime.Instance(self.store, wasmtime.Module(engine, wasm), [self.memory])
         self.exports = instance.exports(self.store)

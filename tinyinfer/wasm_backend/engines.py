@@ -181,7 +181,7 @@ def check_tier(name: str, tier: str) -> None:
 
 
 def create(name: str, kernels: KernelModule, memory_bytes: int, threads: int = 1) -> Sequence[Engine]:
-    """Engines by name over the kernels and one zeroed memory of `memory_bytes` (a multiple of 64 KiB), one per thread."""
+    """Engines by name over the kernels, one for each thread, and one zeroed memory (bytes: a multiple of 64 KiB)."""
     check_tier(name, kernels.tier)
     if threads == 1:
         return [ENGINES[name](kernels.wasm, memory_bytes)]

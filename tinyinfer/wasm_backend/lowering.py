@@ -352,12 +352,12 @@ class Lowering:
         return Plan(
             inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
-            steps=tuple(
-                divide(
-                    Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node),
-                    [parameter.name for parameter in self._signatures[c.kernel]],
-                )
-                for c in self._calls
+            steps=divide(
+                (
+                    Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node)
+                    for c in self._calls
+                ),
+                self._signatures,
             ),
             nodes=tuple(
                 NodePlan(n.name, n.op, tuple(_binding(v.name, self._stored[v][0]) for v in n.outputs))

@@ -23,6 +23,7 @@ class PlanRunner:
     def __init__(self, plan: Plan, kernels: KernelModule, engine: str, threads: int = 1) -> None:
         self.plan = plan
         team = engines.create(engine, kernels, plan.memory_bytes, threads)
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.memory = team[0].memory
         for weight in plan.weights:
@@ -38,12 +39,15 @@ class PlanRunner:
     def execute(self, steps: Iterable[Step]) -> None:
         """Make the calls one after the other, those with a split by all threads together."""
         for step in steps:
-            shares = pieces(step, len(self._calls), 1)
-            if self._pool is None or len(shares) == 1:
-                self._call(0, shares)
+            if self._pool is None or step.split is None:
+                self._call(0, [step])
             else:
-                every = len(self._calls)
-                list(self._pool.map(self._call, range(every), [shares[i::every] for i in range(every)]))
+                list(self._pool.map(self._call, range(self._threads), self._shares(step)))
+
+    def _shares(self, step: Step) -> list[list[Step]]:
+        """One piece for each thread: more would cost more here than they even out."""
+        shares = [[piece] for piece in pieces(step, self._threads, 1)]
+        return shares + [[]] * (self._threads - len(shares))
 
     def _call(self, thread: int, steps: Iterable[Step]) -> None:
         for step in steps:

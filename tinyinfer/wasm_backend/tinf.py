@@ -8,7 +8,8 @@ stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is 
 
 and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…], split?]…],
 "nodes": [[name, op]…], "weights": address, "arena": address, "memory": bytes}. The addresses of weights and arena are
-the same in all plans. A split is [pieces, width] or [pieces, width, extent, argument, stride, …]. Floats that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
+the same in all plans. A split is [pieces, width], or [pieces, width, extent, argument, stride, …] by columns. Floats
+that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
 """
 
 from __future__ import annotations

@@ -1,0 +1,155 @@
+"""Sharing work: every row and column exactly once, and the same bits for any number of threads, under wasmtime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinyinfer
+from tests.conftest import ROOT
+from tests.differential import assert_same_bits, shared
+from tests.models import conv_graph, reference
+from tinyinfer import InferenceSession, compiler
+from tinyinfer.errors import EngineError, WatError
+from tinyinfer.wasm_backend import kernel_module, tinf
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
+from tinyinfer.wasm_backend.kernels import KERNELS
+from tinyinfer.wasm_backend.plan import Split, Step
+from tinyinfer.wasm_backend.split import divide, pieces
+
+SIGNATURES = load_kernels().signatures
+GEMM = [parameter.name for parameter in SIGNATURES["f32_gemm"]]
+
+
+def gemm(m: int, k: int, n: int, r: int = 0) -> Step:
+    values = {"c": 1000, "a": 2000, "w": 3000, "b": 4000, "r": r, "lo": 0.0, "hi": 6.0, "k": k, "n": n}
+    values |= {"lda": 4 * k, "ldc": 4 * n, "m0": 0, "m1": m}
+    return Step("f32_gemm", tuple(values[name] for name in GEMM), 0)
+
+
+def named(step: Step) -> dict[str, float]:
+    return dict(zip(GEMM, step.args))
+
+
+# ── cutting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.integers(0, 50), st.integers(1, 500), st.integers(1, 40), st.integers(1, 64), st.integers(1, 9))
+def test_pieces_are_the_rows_once_in_whole_tiles(m0: int, rows: int, width: int, most: int, threads: int) -> None:
+    step = replace(gemm(0, 3, 5), args=(*gemm(0, 3, 5).args[:-2], m0, m0 + rows))
+    count = min(most, -(-rows // width))
+    cut = pieces(replace(step, split=Split(count, width)), threads)
+    edges = [(int(piece.args[-2]), int(piece.args[-1])) for piece in cut]
+    assert [first for first, _ in edges] == [m0, *(last for _, last in edges[:-1])]
+    assert edges[-1][1] == m0 + rows
+    assert all(first < last and (first - m0) % width == 0 for first, last in edges)
+    assert len(cut) == min(count, 4 * threads)
+    assert all(piece.args[:-2] == step.args[:-2] and piece.split is None for piece in cut)
+
+
+@given(st.integers(1, 400), st.integers(1, 9), st.booleans())
+def test_pieces_are_the_columns_once(n: int, threads: int, residual: bool) -> None:
+    """A column's result, weights, bias and residual stay together; without a residual its pointer stays 0."""
+    step = gemm(1, 7, n, r=5000 if residual else 0)
+    units = -(-n // 8)
+    moves = ((GEMM.index("c"), 4), (GEMM.index("w"), 28), (GEMM.index("b"), 4))
+    moves += ((GEMM.index("r"), 4),) if residual else ()
+    cut = [named(p) for p in pieces(replace(step, split=Split(units, 8, GEMM.index("n"), moves)), threads)]
+    first = 0
+    for piece in cut:
+        assert first % 8 == 0
+        assert (piece["c"], piece["w"], piece["b"]) == (1000 + 4 * first, 3000 + 28 * first, 4000 + 4 * first)
+        assert piece["r"] == (5000 + 4 * first if residual else 0)
+        assert (piece["a"], piece["ldc"], piece["m0"], piece["m1"]) == (2000, 4 * n, 0, 1)
+        first += int(piece["n"])
+    assert first == n
+
+
+def test_what_is_cut_and_how() -> None:
+    """The longer side of large products; nothing where a piece would take less than microseconds."""
+    high, wide, row, small = divide(
+        [gemm(784, 192, 64), gemm(49, 160, 960), gemm(1, 768, 3072), gemm(8, 8, 8)], SIGNATURES
+    )
+    assert high.split is not None
+    assert (high.split.width, high.split.extent) == (KERNELS["f32_gemm"].tile, None)
+    assert high.split.pieces <= 784 / high.split.width
+    for step, k in ((wide, 160), (row, 768)):
+        assert step.split is not None
+        assert (step.split.width, step.split.extent) == (8, GEMM.index("n"))
+        assert dict(step.split.moves) == {GEMM.index("c"): 4, GEMM.index("b"): 4, GEMM.index("w"): 4 * k}
+        assert step.split.pieces > 8
+    assert small.split is None
+
+
+def test_small_plans_are_not_shared() -> None:
+    """The digits model takes a fraction of what waking a thread does."""
+    model = tinyinfer.compile(ROOT / "examples" / "digits" / "digits.onnx")
+    assert all(step.split is None for step in model.plan.steps)
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_the_table_names_parameters(name: str) -> None:
+    kernel = KERNELS[name]
+    parameters = {parameter.name for parameter in SIGNATURES[name]}
+    assert set(kernel.work.split()) <= parameters
+    if kernel.columns:
+        factors = {factor for factors in kernel.columns.pointers.values() for factor in factors.split()}
+        assert {kernel.columns.extent, *kernel.columns.pointers, *factors} <= parameters
+
+
+def test_splits_are_kept_in_files() -> None:
+    plan = shared(compiler.lower(conv_graph()))
+    assert {step.split.extent is None for step in plan.steps if step.split} == {True}
+    columns = replace(plan.steps[0], split=Split(3, 8, 2, ((0, 4), (1, 96))))
+    plan = replace(plan, steps=(*plan.steps, columns))
+    again = tinf.decode(tinf.encode(tinf.ModelFile("m", (plan,), {}, {})))
+    assert again.plans[0].steps == plan.steps
+
+
+# ── the module over a shared memory ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_shared_modules_differ_in_the_flags_of_the_memory(tier: str) -> None:
+    wasm = load_kernels(tier).wasm
+    shared_module = kernel_module.shared(wasm)
+    (place,) = (i for i, (a, b) in enumerate(zip(wasm, shared_module, strict=True)) if a != b)
+    # kind 2 (memory); flags 1 (there is a maximum) and 2 (shared); 1 to 65536 pages
+    assert wasm[place - 7 : place + 5] == b"memory\x02\x01\x01\x80\x80\x04"
+    assert shared_module[place] == 3
+
+
+def test_a_module_without_the_import_is_not_changed() -> None:
+    with pytest.raises(WatError, match="no memory import"):
+        kernel_module.shared(load_kernels().wasm.replace(b"env\x06memory", b"env\x06remory"))
+
+
+# ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("threads", [2, 3])
+def test_models_have_the_bits_of_the_reference(tier: str, threads: int, tmp_path: Path) -> None:
+    model = tinyinfer.compile(ROOT / "examples" / "digits" / "digits.onnx")
+    plan = shared(model.plan)
+    assert sum(step.split is not None for step in plan.steps) > len(plan.steps) / 2
+    file = replace(model.file, plans=(plan,))
+    feeds = {"image": np.random.default_rng(threads).random((1, 1, 28, 28)).astype(np.float32)}
+    outputs = InferenceSession(file, tier=tier, threads=threads).run(feeds)
+    for name, expected in reference(model.optimized[0], feeds, tier).items():
+        assert_same_bits(outputs[name], expected, f"{name} with {threads} threads on {tier}")
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads", "message"),
+    [("wasmtime", 0, "'wasmtime' runs from 1 thread on, not 0"), ("wasmer", 2, "'wasmer' runs one thread, not 2")],
+)
+def test_numbers_of_threads_that_cannot_be(engine: str, threads: int, message: str) -> None:
+    model = tinyinfer.compile(ROOT / "examples" / "digits" / "digits.onnx")
+    with pytest.raises(EngineError, match=message):
+        InferenceSession(model, engine=engine, threads=threads)
