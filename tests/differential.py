@@ -18,7 +18,6 @@ from tinyinfer.graph import Graph
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend.kernel_module import load_kernels
-from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
 from tinyinfer.wasm_backend.split import divide, pieces, ways_of
@@ -112,7 +111,7 @@ def cut(step: Step, split: int) -> list[Step]:
     middle = int(m0) + split % (int(m1) - int(m0) + 1)
     first, last = replace(step, args=(*rest, m0, middle)), replace(step, args=(*rest, middle, m1))
     names = [p.name for p in load_kernels().signature(step.kernel)]
-    columns = [way for way in ways_of(step, names, KERNELS[step.kernel]) if way.extent is not None]
+    columns = [way for way in ways_of(step, names) if way.extent is not None]
     return [last, *reversed(pieces(replace(first, split=columns[0] if columns else None), 1))]
 
 

@@ -46,6 +46,7 @@ def test_kernel_equals_reference(kernel: str, engine: str, tier: str) -> None:
     check()
 
 
+@pytest.mark.skipif("wasmtime" not in ENGINES, reason="only wasmtime has a shared memory")
 @pytest.mark.parametrize("kernel", sorted(CASES))
 def test_any_number_of_threads_gives_the_same_bits(kernel: str) -> None:
     """Under wasmtime's shared memory; every call is cut as finely as it can be, by rows or by columns."""

@@ -20,8 +20,9 @@ from tinyinfer.wasm_backend import kernel_module, tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
-from tinyinfer.wasm_backend.split import divide, pieces
+from tinyinfer.wasm_backend.split import SHARES, divide, pieces, shares_of
 
+pytest.importorskip("wasmtime", reason="only wasmtime has a shared memory, and it is not installed here")
 SIGNATURES = load_kernels().signatures
 GEMM = [parameter.name for parameter in SIGNATURES["f32_gemm"]]
 
@@ -76,7 +77,7 @@ def test_what_is_cut_and_how() -> None:
         [gemm(784, 192, 64), gemm(49, 160, 960), gemm(1, 768, 3072), gemm(8, 8, 8)], SIGNATURES
     )
     assert high.split is not None
-    assert (high.split.width, high.split.extent) == (KERNELS["f32_gemm"].tile, None)
+    assert (high.split.width, high.split.extent) == (SHARES["gemm"].tile, None)
     assert high.split.pieces <= 784 / high.split.width
     for step, k in ((wide, 160), (row, 768)):
         assert step.split is not None
@@ -94,12 +95,16 @@ def test_small_plans_are_not_shared() -> None:
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_the_table_names_parameters(name: str) -> None:
-    kernel = KERNELS[name]
+    shares = shares_of(name)
     parameters = {parameter.name for parameter in SIGNATURES[name]}
-    assert set(kernel.work.split()) <= parameters
-    if kernel.columns:
-        factors = {factor for factors in kernel.columns.pointers.values() for factor in factors.split()}
-        assert {kernel.columns.extent, *kernel.columns.pointers, *factors} <= parameters
+    assert set(shares.work.split()) <= parameters
+    if shares.columns:
+        factors = {factor for factors in shares.columns.pointers.values() for factor in factors.split()}
+        assert {shares.columns.extent, *shares.columns.pointers, *factors} <= parameters
+
+
+def test_every_row_of_the_table_is_a_kernel() -> None:
+    assert set(SHARES) <= {name.partition("_")[2] for name in KERNELS}
 
 
 def test_splits_are_kept_in_files() -> None:

@@ -149,10 +149,8 @@ export class Team {
         } catch {
           Atomics.compareExchange(words, FAILED, 0, i + 1);
         }
-        if (!((Atomics.add(words, done, 1) + 1 - before) | 0)) {
-          if (Atomics.load(words, TIMED)) this.#times[i] = performance.timeOrigin + performance.now();
-          this.signal();
-        }
+        if (Atomics.load(words, TIMED)) this.#times[i] = performance.timeOrigin + performance.now();
+        if (!((Atomics.add(words, done, 1) + 1 - before) | 0)) this.signal();
       }
     }
     this.#until(done, before);

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tinyinfer.wasm_backend.kernel_module import Param
-from tinyinfer.wasm_backend.kernels import KERNELS, Kernel
+from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
 
 PIECES_PER_THREAD = 4
@@ -24,6 +24,65 @@ LEAST_PLAN = 300_000.0
 
 # Nanoseconds for a multiply-accumulate, and for an element that passes through: orders of magnitude are enough here.
 COST = {"compute": 0.04, "memory": 0.4}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A second direction in which a call can be cut, for few rows of much work.
+
+    `extent` is the parameter that counts the columns, `width` how many are computed together. Each of `pointers` moves
+    by four bytes times its factors (parameters) from one column to the next.
+    """
+
+    extent: str
+    width: int
+    pointers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What one unit of a kernel's range is: `work` names the parameters whose product is its multiply-accumulates or
+    elements, `tile` says how many units are computed together."""
+
+    work: str = ""
+    tile: int = 1
+    columns: Columns | None = None
+
+
+# By the kernel's name after its type. Others compute one element for each unit.
+_ELEMENTS = Shares(tile=16)
+_ROWS = Shares("n")
+_LANES = Shares("n", tile=4)
+_WINDOWS = Shares("ow c kh kw")
+SHARES = {
+    "gemm": Shares("k n", 4, Columns("n", 8, {"c": "", "r": "", "b": "", "w": "k"})),
+    "batched_gemm": Shares("k n", 4),
+    "pack": Shares("k"),
+    "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
+    "dwconv": _WINDOWS,
+    "maxpool": _WINDOWS,
+    "avgpool": _WINDOWS,
+    "batchnorm": _ROWS,
+    "instancenorm": Shares("inner"),
+    "layernorm": _ROWS,
+    "lrn": Shares("channels"),
+    "resize": Shares("inner"),
+    "copy": Shares("n5"),
+    "transpose": Shares("rows", 8),
+    "gather": Shares("run"),
+    "gather_panels": Shares("k"),
+    "softmax": _LANES,
+    "log_softmax": _LANES,
+    "reduce_sum": _LANES,
+    "reduce_max": _LANES,
+    "reduce_min": _LANES,
+    "argmax": _LANES,
+    "argmin": _LANES,
+}
+
+
+def shares_of(kernel: str) -> Shares:
+    return SHARES.get(kernel.partition("_")[2], _ELEMENTS)
 
 
 def divide(
@@ -53,32 +112,30 @@ def pieces(step: Step, threads: int, per_thread: int = PIECES_PER_THREAD) -> lis
     return [_piece(step, split, first, last) for first, last in pairwise(edges)]
 
 
-def ways_of(step: Step, names: Sequence[str], kernel: Kernel) -> list[Split]:
+def ways_of(step: Step, names: Sequence[str]) -> list[Split]:
     """Every way to cut a step, as finely as its kernel allows."""
+    shares = shares_of(step.kernel)
     rows = int(step.args[-1]) - int(step.args[-2])
-    return [Split(-(-rows // kernel.tile), kernel.tile), *_by_columns(step, names, kernel)]
+    by_rows = Split(-(-rows // shares.tile), shares.tile)
+    return [by_rows] if shares.columns is None else [by_rows, _by_columns(step, names, shares.columns)]
 
 
 def _work(step: Step, names: Sequence[str]) -> float:
     """About how many nanoseconds a step takes."""
-    kernel = KERNELS[step.kernel]
     args = dict(zip(names, step.args))
     units = int(args["m1"]) - int(args["m0"])
-    return units * math.prod(int(args[name]) for name in kernel.work.split()) * COST[kernel.bound]
+    each = math.prod(int(args[name]) for name in shares_of(step.kernel).work.split())
+    return units * each * COST[KERNELS[step.kernel].bound]
 
 
 def _divided(step: Step, names: Sequence[str], work: float, least_piece: float) -> Step:
-    kernel = KERNELS[step.kernel]
-    split = max(ways_of(step, names, kernel), key=lambda way: way.pieces)
+    split = max(ways_of(step, names), key=lambda way: way.pieces)
     count = min(split.pieces, int(work / least_piece))
     return replace(step, split=replace(split, pieces=count)) if count > 1 else step
 
 
-def _by_columns(step: Step, names: Sequence[str], kernel: Kernel) -> list[Split]:
+def _by_columns(step: Step, names: Sequence[str], columns: Columns) -> Split:
     """Pointers move on with the columns; those that are 0 stay."""
-    columns = kernel.columns
-    if columns is None:
-        return []
     args = dict(zip(names, step.args))
     moves = tuple(
         (names.index(name), 4 * math.prod(int(args[factor]) for factor in factors.split()))
@@ -86,7 +143,7 @@ def _by_columns(step: Step, names: Sequence[str], kernel: Kernel) -> list[Split]
         if args[name]
     )
     units = -(-int(args[columns.extent]) // columns.width)
-    return [Split(units, columns.width, names.index(columns.extent), moves)]
+    return Split(units, columns.width, names.index(columns.extent), moves)
 
 
 def _piece(step: Step, split: Split, first: int, last: int) -> Step:
