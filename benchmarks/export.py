@@ -19,13 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models import ROOT, Feeds, Model
+from benchmarks.models import MODELS, ROOT, Feeds, Model
 from tinyinfer.errors import TinyInferError
+from tinyinfer.quantization import quantize_static
 from tinyinfer.types import Array
 
 CACHE = Path(__file__).resolve().parent / ".cache"
 SEED = 20260101
 OPSET = 20
+CALIBRATION = 4
+"""Samples that a quantised model's ranges are taken from."""
 
 
 def export(model: Model) -> Path:
@@ -64,6 +67,8 @@ def _key(model: Model, feeds: Feeds) -> str:
     """Changes with everything that the files of `model` depend on."""
     here = Path(__file__).parent
     sources = [ROOT / model.source] if model.source.endswith(".onnx") else sorted((here / "networks").glob("*.py"))
+    if model.quantized:
+        sources += sorted((ROOT / "tinyinfer" / "quantization").glob("*.py"))
     digest = hashlib.sha256(model.source.encode())
     for path in [*sources, here / "export.py"]:
         digest.update(path.read_bytes())
@@ -74,7 +79,10 @@ def _key(model: Model, feeds: Feeds) -> str:
 
 def _make(model: Model, feeds: Feeds, folder: Path) -> None:
     target = folder / "model.onnx"
-    if model.source.endswith(".onnx"):
+    if model.quantized:
+        _quantize(export(MODELS[model.source]), model, target)
+        expected = _evaluate(target, feeds)
+    elif model.source.endswith(".onnx"):
         shutil.copy(ROOT / model.source, target)
         expected = _evaluate(target, feeds)
     else:
@@ -88,6 +96,13 @@ def _write(folder: Path, arrays: Mapping[str, Array]) -> dict[str, Any]:
     for name, array in arrays.items():
         np.ascontiguousarray(array).tofile(folder / f"{name}.bin")
     return {name: [array.dtype.name, list(array.shape)] for name, array in arrays.items()}
+
+
+def _quantize(floating: Path, model: Model, target: Path) -> None:
+    """Random pictures as calibration: only the speed of the result counts here."""
+    random = np.random.default_rng(SEED + 1)
+    samples = [model.feeds(random) for _ in range(CALIBRATION)]
+    quantize_static(floating / "model.onnx", target, samples, bias_correction=False)
 
 
 def _evaluate(path: Path, feeds: Feeds) -> dict[str, Array]:

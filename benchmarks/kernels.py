@@ -16,6 +16,7 @@ from benchmarks.measure import Run
 from benchmarks.models import macs_of
 from benchmarks.pages import kernels_page, limits_page
 from benchmarks.prepare import Prepared
+from benchmarks.results import fastest
 from tinyinfer import compiler
 from tinyinfer.graph import Graph, Node
 from tinyinfer.wasm_backend.kernel_module import load_kernels
@@ -156,8 +157,7 @@ def measure(run: Run, prepared: Prepared, modules: Sequence[str]) -> tuple[list[
                     entry.ms[module].append(ms)
             for kind in ask(limit, "bench.kinds"):
                 limits.setdefault(kind, []).append(ask(limit, f"bench.measure('{kind}', {effort.sample})"))
-    peak = max(statistics.median(rates) for kind, rates in limits.items() if kind != "read")
-    return measured, 2 * peak / 1e9
+    return measured, 2 * (fastest(limits, prepared.model.quantized) or 0.0) / 1e9
 
 
 def rows(measured: Sequence[Entry], peak: float) -> list[list[str]]:

@@ -16,9 +16,6 @@ from benchmarks.results import ModelResult, Results, Timing
 from benchmarks.server import Site
 from tinyinfer.errors import TinyInferError
 
-TOLERANCE = 1e-3
-"""Outputs of all runtimes must be this close to the expected ones, relative to the largest of them."""
-
 SLOW = 100.0
 """Milliseconds from which on a run needs no other one before it to warm the caches up."""
 
@@ -58,7 +55,7 @@ def time_model(run: Run, prepared: Prepared, contenders: Sequence[Contender]) ->
     """Time all contenders on one model, interleaved; what cannot take part is in `missing`."""
     model, effort = prepared.model, run.effort
     reasons = {c: prepared.missing.get(c.runtime.name) for c in contenders}
-    result = ModelResult(model.name, model.title, prepared.macs, prepared.weight_bytes)
+    result = ModelResult(model.name, model.title, prepared.macs, prepared.weight_bytes, model.quantized)
     result.missing = {c.key: reason for c, reason in reasons.items() if reason is not None}
     able = [c for c in contenders if reasons[c] is None]
     threads = sorted({c.threads for c in contenders})
@@ -92,7 +89,7 @@ def _open_pages(
         run.tell(f"{where}: loading into {contender.title}, {contender.threads} thread(s)")
         page = open_page(browser, model_page(run.site, contender, prepared))
         try:
-            error = _check(page, contender)
+            error = _check(page, contender, prepared.model.tolerance)
         except TinyInferError as problem:
             result.missing[contender.key] = str(problem)
             result.timings.pop(contender.key, None)
@@ -104,14 +101,14 @@ def _open_pages(
     return pages
 
 
-def _check(page: Page, contender: Contender) -> float:
+def _check(page: Page, contender: Contender, tolerance: float) -> float:
     """The largest relative error of the outputs; TinyInferError where one is too large, or not this contender ran."""
     used = ask(page, "bench.used")
     if used != {"threads": contender.threads, "tier": contender.tier}:
         raise TinyInferError(f"it ran on {used['threads']} thread(s) {used['tier']}".rstrip())
     errors: Mapping[str, float | None] = ask(page, "bench.compare()")
     for name, error in errors.items():
-        if error is None or error > TOLERANCE:
+        if error is None or error > tolerance:
             what = "has another size, or NaN" if error is None else f"is off by {error:.2g} of its largest value"
             raise TinyInferError(f"its output {name} {what}")
     return max(error or 0.0 for error in errors.values())

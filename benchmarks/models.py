@@ -31,6 +31,10 @@ class Model:
     """The names that a network's outputs get; an ONNX file has its own."""
     cold: bool = False
     """Whether its cold start is measured: models small enough to be loaded with a page."""
+    quantized: bool = False
+    """Whether `source` names a model of this table that is quantised to int8."""
+    tolerance: float = 1e-3
+    """How far outputs may be from the expected ones, relative to the largest of them."""
 
 
 def picture(*shape: int, name: str = "input") -> Callable[[np.random.Generator], Feeds]:
@@ -73,6 +77,9 @@ def _cache_names(prefix: str) -> tuple[str, ...]:
 
 _DECODED = ("logits", *_cache_names("present"))
 
+# Runtimes may differ by a quantum here and there, and later layers see it.
+INT8_TOLERANCE = 0.1
+
 _TABLE = [
     Model("mobilenetv2", "MobileNetV2 224", picture(1, 3, 224, 224), "convolutional:mobilenet_v2", cold=True),
     Model("resnet50", "ResNet-50 224", picture(1, 3, 224, 224), "convolutional:resnet50"),
@@ -82,6 +89,22 @@ _TABLE = [
     Model("gpt2-decode", "the same, one decode step", next_token, "transformer:gpt2_6_layers", _DECODED),
     Model("ds-cnn", "keyword DS-CNN", picture(1, 1, 49, 10), "convolutional:keyword_ds_cnn", cold=True),
     Model("digits", "digits CNN", picture(1, 1, 28, 28, name="image"), "examples/digits/digits.onnx", cold=True),
+    Model(
+        "mobilenetv2-int8",
+        "MobileNetV2 INT8 (QDQ)",
+        picture(1, 3, 224, 224),
+        "mobilenetv2",
+        quantized=True,
+        tolerance=INT8_TOLERANCE,
+    ),
+    Model(
+        "resnet50-int8",
+        "ResNet-50 INT8 (QDQ)",
+        picture(1, 3, 224, 224),
+        "resnet50",
+        quantized=True,
+        tolerance=INT8_TOLERANCE,
+    ),
 ]
 
 MODELS: dict[str, Model] = {model.name: model for model in _TABLE}

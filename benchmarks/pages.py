@@ -16,7 +16,6 @@ from tinyinfer.bundle import web_files
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels, module_file
 
 WEB = Path(__file__).resolve().parent / "web"
-LIMITS, RELAXED_LIMITS = roofline.modules()
 
 
 def site(prepared: Mapping[str, Prepared], modules: Path | None) -> Site:
@@ -56,7 +55,7 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
 
     def describe(query: Mapping[str, str]) -> Mapping[str, Any]:
         if "limits" in query:
-            job = {"threads": int(query["limits"]), "modules": [f"/{LIMITS}", f"/{RELAXED_LIMITS}"]}
+            job = {"threads": int(query["limits"]), "modules": [f"/{name}" for name in roofline.modules()]}
             return {"title": "limits", "job": job, "scripts": (), "module": "/web/roofline.js"}
         if "kernels" in query:
             job = dict(prepared[query["model"]].job(RUNTIMES[OURS], 1, ""))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from benchmarks.roofline import DOT
 
 
 @dataclass
@@ -56,6 +58,8 @@ class ModelResult:
     title: str
     macs: int
     weight_bytes: int
+    quantized: bool = False
+    """Whether its products are of integers."""
     timings: dict[str, Timing] = field(default_factory=dict)
     cold: dict[str, ColdStart] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
@@ -87,10 +91,9 @@ class Results:
     models: list[ModelResult] = field(default_factory=list)
     transfer: dict[str, Transfer] = field(default_factory=dict)
 
-    def peak(self, threads: int) -> float | None:
+    def peak(self, threads: int, quantized: bool = False) -> float | None:
         """Multiply-accumulates per second that the fastest register-resident loop reaches with 128-bit vectors."""
-        loops = self.limits.get(str(threads), {})
-        return max((statistics.median(rates) for name, rates in loops.items() if name != "read"), default=None)
+        return fastest(self.limits.get(str(threads), {}), quantized)
 
     def bandwidth(self, threads: int) -> float | None:
         """Bytes per second of reading memory in order."""
@@ -99,7 +102,7 @@ class Results:
 
     def bound(self, model: ModelResult, threads: int) -> float | None:
         """The least milliseconds: all products at the peak, or all weights read once, whichever takes longer."""
-        peak, bandwidth = self.peak(threads), self.bandwidth(threads)
+        peak, bandwidth = self.peak(threads, model.quantized), self.bandwidth(threads)
         if peak is None or bandwidth is None or not model.macs:
             return None
         return 1000 * max(model.macs / peak, model.weight_bytes / bandwidth)
@@ -123,6 +126,12 @@ class Results:
         ]
         transfer = {key: Transfer(**sizes) for key, sizes in data.pop("transfer").items()}
         return Results(**data, models=models, transfer=transfer)
+
+
+def fastest(limits: Mapping[str, Sequence[float]], quantized: bool) -> float | None:
+    """Multiply-accumulates per second of the fastest arithmetic loop that computes with such operands."""
+    rates = {name: statistics.median(rates) for name, rates in limits.items() if name != "read"}
+    return max((rate for name, rate in rates.items() if (name == DOT) is quantized), default=None)
 
 
 def quantile(values: Sequence[float], q: float) -> float:

@@ -1,11 +1,12 @@
 """The machine's limits, as WebAssembly modules: loops that nothing but the processor's ports or its memory slows down.
 
-Both arithmetic loops keep their accumulators in registers and have no product of operands that stay the same, so that
+The arithmetic loops keep their accumulators in registers and have no product of operands that stay the same, so that
 no engine can move it out of the loop. A module's global `macs` counts the multiply-accumulates of one iteration.
 
 * `relaxed_madd` keeps everything in registers: cᵢ ← cᵢ + a·cᵢ₊₁ over a ring of accumulators.
 * `mul_add` takes twice the time from an operand to its sum, too long for a ring that fits in the registers. It
   multiplies five vectors from the first-level cache by two in registers.
+* `dot_i16` is the same with pairs of 16-bit integers: what 8-bit operands are widened to.
 * `read` streams through a buffer far larger than the caches.
 """
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-TILE, RING, LANES = 10, 12, 4
+TILE, RING, LANES, PAIRS = 10, 12, 4, 2
+DOT = "dot_i16"
 STREAMED = 128 << 20
 """Bytes that `read` goes through."""
 
@@ -29,29 +31,30 @@ def modules() -> dict[str, bytes]:
     import wasmtime
 
     sources = {
-        "roofline.simd128.wasm": _module(TILE, _mul_add() + _read()),
-        "roofline.relaxed.wasm": _module(RING, _relaxed_madd()),
+        "roofline.simd128.wasm": _module(TILE * LANES, _products("mul_add", "f32x4.mul", "f32x4.add") + _read()),
+        "roofline.relaxed.wasm": _module(RING * LANES, _relaxed_madd()),
+        "roofline.int8.wasm": _module(TILE * LANES * PAIRS, _products(DOT, "i32x4.dot_i16x8_s", "i32x4.add")),
     }
     return {name: bytes(wasmtime.wat2wasm(text)) for name, text in sources.items()}
 
 
-def _module(vectors: int, functions: str) -> str:
+def _module(macs: int, functions: str) -> str:
     return f"""(module
       (memory (export "memory") {STREAMED // PAGE})
-      (global (export "macs") i32 (i32.const {vectors * LANES}))
+      (global (export "macs") i32 (i32.const {macs}))
       {functions})"""
 
 
-def _mul_add() -> str:
+def _products(name: str, mul: str, add: str) -> str:
     """Accumulator 2i + j gets the product of vector i of this iteration and factor j."""
     steps = ""
     for i in range(TILE // 2):
         steps += f"(local.set $x (v128.load offset={16 * i} (local.get $p)))\n"
         for j in range(2):
             c, a = f"$c{2 * i + j}", f"$a{j}"
-            steps += f"(local.set {c} (f32x4.add (local.get {c}) (f32x4.mul (local.get {a}) (local.get $x))))\n"
+            steps += f"(local.set {c} ({add} (local.get {c}) ({mul} (local.get {a}) (local.get $x))))\n"
     return f"""
-      (func (export "mul_add") (param $n i32) (result f32)
+      (func (export "{name}") (param $n i32) (result i32)
         (local $p i32) (local $x v128) (local $a0 v128) (local $a1 v128) {_locals(TILE)}
         (local.set $a0 (f32x4.splat (f32.const 1)))
         (local.set $a1 (f32x4.splat (f32.const 2)))
@@ -59,7 +62,7 @@ def _mul_add() -> str:
           {steps}
           (local.set $p (i32.and (i32.add (local.get $p) (i32.const {8 * TILE})) (i32.const 0xff0)))
           {NEXT})
-        (f32x4.extract_lane 0 {_fold("f32x4.add", TILE)}))"""
+        (i32x4.extract_lane 0 {_fold(add, TILE)}))"""
 
 
 def _relaxed_madd() -> str:

@@ -52,6 +52,14 @@ def test_bound_is_the_slower_of_arithmetic_and_memory(results):
     assert results.bound(model, 2) is None
 
 
+def test_integer_products_have_a_limit_of_their_own(results):
+    (model,) = results.models
+    results.limits["1"]["dot_i16"] = [40e9]
+    assert results.bound(model, 1) == pytest.approx(100)
+    model.quantized = True
+    assert results.bound(model, 1) == pytest.approx(50)
+
+
 def test_results_survive_their_file(results, tmp_path):
     results.save(tmp_path / "deep" / "results.json")
     assert Results.load(tmp_path / "deep" / "results.json") == results
