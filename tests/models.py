@@ -24,6 +24,15 @@ def tiny_graph(rows: int = 2) -> Graph:
     return builder.build()
 
 
+def wide_graph(columns: int = 1_500_000) -> Graph:
+    """y = x·w with weights of 12 MB: x float32[1, 2], y float32[1, columns]."""
+    builder = registry.builder("wide")
+    x = builder.input("x", TensorType(DType.FLOAT, (1, 2)))
+    w = builder.constant(np.random.default_rng(2).standard_normal((2, columns), np.float32), "w")
+    builder.output("y", builder.add1("MatMul", x, w))
+    return builder.build()
+
+
 def conv_graph(size: int = 9) -> Graph:
     """A padded convolution, a residual addition and a second output: y = clamp(conv(x) + x), m = mean of y."""
     random = np.random.default_rng(1)

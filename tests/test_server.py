@@ -23,8 +23,8 @@ from tinyinfer.errors import TinyInferError
 
 def make_site(folder: Path) -> Path:
     """A folder with a file of each kind, beside a file that must stay private, with a link to it."""
-    (folder / "vendor").mkdir(parents=True)
-    for name in ("index.html", "index.js", "a.wasm", "a.tinf", "a.css", "a.svg", "a.png", "vendor/idb.js"):
+    (folder / "assets").mkdir(parents=True)
+    for name in ("index.html", "index.js", "a.wasm", "a.tinf", "a.css", "a.svg", "a.png", "assets/a.js"):
         (folder / name).write_text(f"this is {name}")
     (folder.parent / "private.txt").write_text("secret")
     (folder / "link.txt").symlink_to(folder.parent / "private.txt")
@@ -77,7 +77,7 @@ def ask(where: tuple[str, int], path: str, method: str = "GET", **headers: str) 
     [
         ("/", "text/html; charset=utf-8"),
         ("/index.js", "text/javascript; charset=utf-8"),
-        ("/vendor/idb.js", "text/javascript; charset=utf-8"),
+        ("/assets/a.js", "text/javascript; charset=utf-8"),
         ("/a.wasm", "application/wasm"),
         ("/a.tinf", "application/octet-stream"),
         ("/a.css", "text/css; charset=utf-8"),
@@ -117,7 +117,7 @@ def test_only_reading(running: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/../private.txt", "/%2e%2e/private.txt", "/vendor/../../private.txt", "//private.txt", "/link.txt"]
+    "path", ["/../private.txt", "/%2e%2e/private.txt", "/assets/../../private.txt", "//private.txt", "/link.txt"]
 )
 def test_nothing_outside_the_folder(running: tuple[str, int], path: str) -> None:
     answer = ask(running, path)

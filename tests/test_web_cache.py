@@ -1,17 +1,21 @@
-"""Model and kernels are kept in IndexedDB, checked when read, and fetched again when they are not right."""
+"""Model and kernels are kept in the browser's cache storage, and fetched again when they are not right."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from tests.models import tinf_of, tiny_graph
-from tests.website import Site, serve
+from tests.differential import assert_same_bits
+from tests.models import reference, tinf_of, tiny_graph, wide_graph
+from tests.website import Site, run_in_browser, serve
 from tinyinfer.bundle import web_files
+from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.web_build import WEB
 
@@ -30,29 +34,23 @@ CREATE = """async options => {
 }"""
 
 EDIT = """async ({ name, edit }) => {
-    const open = indexedDB.open("tinyinfer", 1);
-    const database = await new Promise(resolve => { open.onsuccess = () => resolve(open.result); });
-    const store = database.transaction("files", "readwrite").objectStore("files");
-    const key = new URL(name, location).href;
-    const get = store.get(key);
-    const done = new Promise(resolve => { store.transaction.oncomplete = resolve; });
-    get.onsuccess = () => {
-        const entry = get.result;
-        if (edit === "flip") new Uint8Array(entry.bytes)[entry.bytes.byteLength >> 1] ^= 1;
-        if (edit === "delete") store.delete(key);
-        else store.put(edit === "junk" ? "junk" : entry, key);
-    };
-    await done;
-    database.close();
+    const cache = await caches.open("tinyinfer");
+    const bytes = new Uint8Array(await (await cache.match(name)).arrayBuffer());
+    if (edit === "delete") return await cache.delete(name);
+    if (edit === "flip") bytes[bytes.length >> 1] ^= 1;
+    await cache.put(name, new Response(edit === "junk" ? "junk" : bytes));
 }"""
 
-KEYS = """async () => {
-    const open = indexedDB.open("tinyinfer");
-    const database = await new Promise(resolve => { open.onsuccess = () => resolve(open.result); });
-    const names = [...database.objectStoreNames];
-    if (!names.length) return [];
-    const keys = database.transaction("files").objectStore("files").getAllKeys();
-    return await new Promise(resolve => { keys.onsuccess = () => resolve(keys.result); });
+KEPT = """async () => {
+    if (!await caches.has("tinyinfer")) return [];
+    const requests = await (await caches.open("tinyinfer")).keys();
+    return requests.map(({ url }) => new URL(url).pathname.slice(1)).sort();
+}"""
+
+
+IS_KEPT = """async ({ name, size }) => {
+    const response = await caches.match(name, { cacheName: "tinyinfer" });
+    return response !== undefined && (await response.arrayBuffer()).byteLength === size;
 }"""
 
 
@@ -68,6 +66,15 @@ def create(page: Page, site: Site, **options: Any) -> Any:
     return page.evaluate(CREATE, options)
 
 
+def create_and_keep(page: Page, site: Site, **options: Any) -> None:
+    """Files are kept in the background: wait for it."""
+    assert create(page, site, **options) == ["y"]
+    deadline = time.monotonic() + 20
+    while page.evaluate(KEPT) != [KERNELS, MODEL]:
+        assert time.monotonic() < deadline, page.evaluate(KEPT)
+        page.wait_for_timeout(10)  # milliseconds
+
+
 def fetches(site: Site) -> tuple[int, int]:
     """How often the model and the kernels were fetched since the last call."""
     counts = site.fetched(".tinf"), site.fetched(".wasm")
@@ -75,14 +82,8 @@ def fetches(site: Site) -> tuple[int, int]:
     return counts
 
 
-def in_worker(site: Site, script: str) -> None:
-    """Have Workers run `script` before their own."""
-    site.files["prelude.js"] = script.encode()
-    site.files["worker.js"] = b'import "./prelude.js";\n' + site.files["worker.js"]
-
-
 def test_second_load_needs_no_network(page: Page, site: Site) -> None:
-    assert create(page, site) == ["y"]
+    create_and_keep(page, site)
     assert fetches(site) == (1, 1)
     assert create(page, site) == ["y"]
     assert fetches(site) == (0, 0)
@@ -90,8 +91,19 @@ def test_second_load_needs_no_network(page: Page, site: Site) -> None:
     assert create(page, site) == ["y"]
 
 
+def test_a_kept_model_has_the_same_bits(page: Page, site: Site) -> None:
+    """More of it than is written ahead."""
+    graph = wide_graph()
+    site.files[MODEL] = tinf_of(graph)
+    feeds = {"x": np.array([[0.3, -1.7]], np.float32)}
+    expected = reference(graph, feeds)["y"]
+    create_and_keep(page, site)
+    del site.files[MODEL], site.files[KERNELS]
+    assert_same_bits(run_in_browser(page, site, f"/{MODEL}", feeds)["y"], expected, "y")
+
+
 def test_progress_of_a_kept_file(page: Page, site: Site) -> None:
-    create(page, site)
+    create_and_keep(page, site)
     events = page.evaluate(
         """async () => {
             const { InferenceSession } = await import("/index.js");
@@ -103,31 +115,39 @@ def test_progress_of_a_kept_file(page: Page, site: Site) -> None:
     assert events == sorted([len(site.files[name])] * 2 for name in (MODEL, KERNELS))
 
 
-@pytest.mark.parametrize("edit", ["flip", "junk"])
-@pytest.mark.parametrize(("name", "expected"), [(MODEL, (1, 0)), (KERNELS, (0, 1))])
-def test_bad_entry_is_fetched_again(name: str, expected: tuple[int, int], edit: str, page: Page, site: Site) -> None:
-    create(page, site)
+@pytest.mark.parametrize(("name", "edit"), [(KERNELS, "flip"), (KERNELS, "junk"), (MODEL, "junk"), (MODEL, "flip")])
+def test_bad_entry_is_fetched_again(name: str, edit: str, page: Page, site: Site) -> None:
+    wanted = {"sha256": hashlib.sha256(site.files[MODEL]).hexdigest()}
+    create_and_keep(page, site, **wanted)
     page.evaluate(EDIT, {"name": name, "edit": edit})
     fetches(site)
-    assert create(page, site) == ["y"]
-    assert fetches(site) == expected
-    assert create(page, site) == ["y"]
-    assert fetches(site) == (0, 0), "the bad entry was replaced"
+    create_and_keep(page, site, **wanted)
+    assert fetches(site) == (1, 1)
+    assert page.evaluate(IS_KEPT, {"name": name, "size": len(site.files[name])})
 
 
-def test_bad_entry_is_dropped_without_network(page: Page, site: Site) -> None:
-    create(page, site)
-    page.evaluate(EDIT, {"name": MODEL, "edit": "flip"})
+def test_bad_entry_is_not_used_without_network(page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    page.evaluate(EDIT, {"name": MODEL, "edit": "junk"})
     del site.files[MODEL]
     assert create(page, site).startswith("ModelError: ")
-    assert page.evaluate(KEYS) == [f"{site.url}/{KERNELS}"]
+
+
+def test_a_transfer_that_breaks_off_is_not_kept(page: Page, site: Site) -> None:
+    site.files[MODEL] = tinf_of(wide_graph())
+    site.cut[MODEL] = 7_000_000
+    assert create(page, site) == f"ModelError: {site.url}/{MODEL}: cannot be loaded: network error"
+    site.cut.clear()
+    site.requests.clear()
+    create_and_keep(page, site)
+    assert site.fetched(".tinf") == 1
 
 
 def test_no_cache_on_request(page: Page, site: Site) -> None:
     for _ in range(2):
         assert create(page, site, cache=False) == ["y"]
         assert fetches(site) == (1, 1)
-    assert page.evaluate(KEYS) == []
+    assert page.evaluate(KEPT) == []
 
 
 def new_deployment(site: Site) -> None:
@@ -138,7 +158,7 @@ def new_deployment(site: Site) -> None:
 
 
 def test_kept_files_of_one_version_stay_together(page: Page, site: Site) -> None:
-    create(page, site)
+    create_and_keep(page, site)
     new_deployment(site)
     fetches(site)
     assert create(page, site) == ["y"]
@@ -147,54 +167,64 @@ def test_kept_files_of_one_version_stay_together(page: Page, site: Site) -> None
 
 @pytest.mark.parametrize("lost", [MODEL, KERNELS])
 def test_files_of_two_versions_are_fetched_again(lost: str, page: Page, site: Site) -> None:
-    create(page, site)
+    create_and_keep(page, site)
     new_deployment(site)
     page.evaluate(EDIT, {"name": lost, "edit": "delete"})
-    assert create(page, site) == ["y"]
+    create_and_keep(page, site)
+    page.wait_for_function(IS_KEPT, arg={"name": KERNELS, "size": len(site.files[KERNELS])})
+    page.wait_for_function(IS_KEPT, arg={"name": MODEL, "size": len(site.files[MODEL])})
     fetches(site)
     assert create(page, site) == ["y"]
     assert fetches(site) == (0, 0)
 
 
+@pytest.mark.parametrize("transfer", [False, True])
+def test_kept_kernels_of_another_version_than_a_buffer(transfer: bool, page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    new_deployment(site)
+    names = page.evaluate(
+        """async transfer => {
+            const { InferenceSession } = await import("/index.js");
+            const buffer = await (await fetch("/tiny.tinf")).arrayBuffer();
+            return (await InferenceSession.create(buffer, { transfer })).outputNames;
+        }""",
+        transfer,
+    )
+    assert names == ["y"]
+
+
 def test_wanted_hash(page: Page, site: Site) -> None:
     old = hashlib.sha256(site.files[MODEL]).hexdigest()
-    assert create(page, site, sha256=old) == ["y"]
+    create_and_keep(page, site, sha256=old)
     site.files[MODEL] = tinf_of(tiny_graph(), metadata={"version": "2"})
     new = hashlib.sha256(site.files[MODEL]).hexdigest()
     fetches(site)
     assert create(page, site, sha256=new) == ["y"]
-    assert fetches(site) == (1, 0)
+    assert fetches(site) == (1, 1)
     assert create(page, site, sha256=old) == (f"ModelError: {site.url}/{MODEL}: its SHA-256 is {new}, expected {old}")
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param("delete globalThis.indexedDB; delete WorkerGlobalScope.prototype.indexedDB", id="missing"),
-        pytest.param(
-            "IDBFactory.prototype.open = () => { throw new DOMException('denied', 'SecurityError') }", id="refused"
-        ),
-        pytest.param(
-            "IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError') }", id="full"
-        ),
-    ],
-)
-def test_works_without_a_database(script: str, page: Page, site: Site) -> None:
-    in_worker(site, script)
+NO_STORAGE = "delete globalThis.caches"
+REFUSED = "for (const m of ['match', 'open', 'has']) CacheStorage.prototype[m] = () => Promise.reject(Error('denied'))"
+FULL = "Cache.prototype.put = () => Promise.reject(new DOMException('full', 'QuotaExceededError'))"
+
+
+@pytest.mark.parametrize("script", [NO_STORAGE, REFUSED, FULL], ids=["missing", "refused", "full"])
+@pytest.mark.parametrize("graph", [tiny_graph, wide_graph])
+def test_works_without_a_cache(graph: Callable[[], Graph], script: str, page: Page, site: Site) -> None:
+    site.files[MODEL] = tinf_of(graph())
+    page.add_init_script(script)
     for _ in range(2):
         assert create(page, site) == ["y"]
         assert fetches(site) == (1, 1)
 
 
 def test_works_in_an_insecure_context(page: Page, site: Site) -> None:
-    """Without `crypto.subtle` the hashes are computed by the library itself."""
-    in_worker(site, "delete Crypto.prototype.subtle")
+    """Without `crypto.subtle` the hashes are computed by the library itself; without storage nothing is kept."""
+    page.add_init_script(f"delete Crypto.prototype.subtle; {NO_STORAGE}")
     assert create(page, site) == ["y"]
-    assert create(page, site) == ["y"]
-    assert fetches(site) == (1, 1)
-    page.evaluate(EDIT, {"name": MODEL, "edit": "flip"})
-    assert create(page, site) == ["y"]
-    assert fetches(site) == (1, 0)
+    site.files[KERNELS] += b"\x00\x02\x01x"
+    assert create(page, site).startswith("PlanError: tiny was compiled for other kernels")
 
 
 def test_own_sha256(page: Page, site: Site) -> None:
@@ -216,3 +246,24 @@ def test_own_sha256(page: Page, site: Site) -> None:
         len(contents),
     )
     assert hashes == [hashlib.sha256(content).hexdigest() for content in contents]
+
+
+def test_own_sha256_of_pieces(page: Page, site: Site) -> None:
+    """Wherever the cuts lie."""
+    wasm = load_kernels().wasm[:1000]
+    site.files["content"] = wasm
+    site.files["sha256.js"] = (WEB / "sha256.js").read_bytes()
+    site.open(page)
+    hashes = page.evaluate(
+        """async steps => {
+            const { Sha256 } = await import("/sha256.js");
+            const bytes = new Uint8Array(await (await fetch("/content")).arrayBuffer());
+            return steps.map(step => {
+                const hash = new Sha256();
+                for (let at = 0; at < bytes.length; at += step) hash.update(bytes.subarray(at, at + step));
+                return hash.digest();
+            });
+        }""",
+        steps := [1, 7, 55, 56, 63, 64, 65, 127, 128, 129, 999, 1000],
+    )
+    assert hashes == [hashlib.sha256(wasm).hexdigest()] * len(steps)

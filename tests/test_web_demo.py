@@ -170,17 +170,6 @@ def test_works_with_the_network_cut(demo: Page, site: Site) -> None:
     assert set(site.requests) <= {"sw.js"}, "the browser may look for a new version on its own"
 
 
-def test_offline_without_the_database(demo: Page, site: Site) -> None:
-    """The service worker keeps model and kernels, too."""
-    open_demo(demo, site)
-    wait_until_kept(demo)
-    demo.evaluate("new Promise(done => { indexedDB.deleteDatabase('tinyinfer').onsuccess = done })")
-    demo.context.set_offline(True)
-    demo.reload()
-    demo.get_by_role("button", name="Draw a 9").click()
-    expect(demo.locator("#answer")).to_have_text("9")
-
-
 def listed(site: Site) -> dict[str, str]:
     hashes: dict[str, str] = json.loads(site.files["files.js"].split(b"=", 1)[1].strip(b" ;\n"))
     return hashes

@@ -84,7 +84,7 @@ def test_it_holds_the_runtime_and_nothing_else(package: Path) -> None:
     files = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     modules = {path.name for path in WEB.glob("*.js")}
     types = {f"types/{name.removesuffix('.js')}.d.ts" for name in modules - {"sw.js"}}
-    others = {"package.json", *(f"kernels.{tier}.wasm" for tier in TIERS), "vendor/idb.js", "vendor/idb.LICENSE"}
+    others = {"package.json", *(f"kernels.{tier}.wasm" for tier in TIERS)}
     assert files == modules | types | others
 
 

@@ -279,7 +279,8 @@ def test_loading_can_be_aborted(page: Page, site: Site) -> None:
 
 def test_features(page: Page, site: Site) -> None:
     body = "return features();"
-    names = ["webAssembly", "simd", "relaxedSimd", "moduleWorker", "crossOriginIsolated", "indexedDB", "secureContext"]
+    names = ["webAssembly", "simd", "relaxedSimd", "moduleWorker", "crossOriginIsolated", "cacheStorage"]
+    names += ["secureContext"]
     assert attempt(page, site, body) == dict.fromkeys(names, True)
     site.headers.pop("Cross-Origin-Opener-Policy")
     assert attempt(page, site, body) == {**dict.fromkeys(names, True), "crossOriginIsolated": False}

@@ -47,6 +47,8 @@ class Site:
     files: dict[str, bytes]
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Security-Policy": CSP, **ISOLATION})
     requests: list[str] = field(default_factory=list)
+    cut: dict[str, int] = field(default_factory=dict)
+    """Bytes after which the connection breaks, by path."""
     received: dict[str, bytes] = field(default_factory=dict)
     """Bodies of POST requests by path."""
     url: str = ""
@@ -108,9 +110,10 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             try:
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(content[: site.cut.get(self.path.lstrip("/"))])
             except ConnectionError:  # the page was closed while it loaded
                 self.close_connection = True
+            self.close_connection |= self.path.lstrip("/") in site.cut
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the tests' output quiet."""

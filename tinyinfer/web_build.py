@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tinyinfer.errors import TinyInferError
@@ -21,8 +20,6 @@ SCRIPTS = ("index.js", "worker.js", "sw.js")
 PAGE = "demo/demo.js"
 # What the page finds beside itself in a bundle: the runtime, and the list of files.
 BESIDE_PAGE = ("./index.js", "./files.js")
-# Files of npm packages: where modules import them from, and where npm puts them.
-VENDORED = {"vendor/idb.js": "idb/build/index.js", "vendor/idb.LICENSE": "idb/LICENSE"}
 
 
 def build(out: Path) -> None:
@@ -30,32 +27,24 @@ def build(out: Path) -> None:
 
     Raises TinyInferError where `npm ci` has not been run in `web/`, or esbuild rejects a module.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder, "web")
-        shutil.copytree(WEB, sources, ignore=shutil.ignore_patterns(PACKAGES.name, "vendor"))
-        for name, place in VENDORED.items():
-            (sources / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(_installed(place), sources / name)
-        _esbuild(sources, out, *SCRIPTS)
-        _esbuild(sources, out / "demo", PAGE, *(f"--external:{module}" for module in BESIDE_PAGE))
-        others = [path for path in (sources / "demo").iterdir() if path.suffix != ".js"]
-        for path in [*others, *sources.glob("vendor/*.LICENSE")]:
-            copy = out / path.relative_to(sources)
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, copy)
+    _esbuild(out, *SCRIPTS)
+    _esbuild(out / "demo", PAGE, *(f"--external:{module}" for module in BESIDE_PAGE))
+    for path in (WEB / "demo").iterdir():
+        if path.suffix != ".js":
+            shutil.copyfile(path, out / "demo" / path.name)
 
 
-def _esbuild(folder: Path, out: Path, *arguments: str) -> None:
+def _esbuild(out: Path, *arguments: str) -> None:
     # The launcher needs Node.js and the program does not; npm installs the one for this machine.
-    program = _installed("@esbuild/*/bin/esbuild", "@esbuild/*/esbuild.exe")
+    program = _find("@esbuild/*/bin/esbuild", "@esbuild/*/esbuild.exe")
     options = ["--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=warning"]
     command = [str(program), *arguments, *options, f"--outdir={out.resolve()}"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    result = subprocess.run(command, cwd=WEB, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode:
         raise TinyInferError(f"esbuild: {result.stderr.strip()}")
 
 
-def _installed(*patterns: str) -> Path:
+def _find(*patterns: str) -> Path:
     """The first file of an npm package that matches."""
     for pattern in patterns:
         for path in PACKAGES.glob(pattern):

@@ -1,98 +1,90 @@
 // @ts-check
-/** Files by URL: from IndexedDB while their SHA-256 is right, else from the network. */
+/** Files by URL, in pieces as they come: from the browser's cache storage, else from the network into it. */
 
 import { ModelError, messageOf } from "./errors.js";
-import { sha256 } from "./sha256.js";
-import { openDB } from "./vendor/idb.js";
 
-const STORE = "files";
+const NAME = "tinyinfer";
+const AHEAD = new ByteLengthQueuingStrategy({ highWaterMark: 2 ** 22 });
 
 /**
  * @typedef {{url: string, loaded: number, total: number}} Progress bytes so far, and in all (0: not known)
- * @typedef {{bytes: ArrayBuffer, sha256: string}} Entry
- * @typedef {Entry & {url: string, cached: boolean}} Loaded
+ * @typedef {Uint8Array<ArrayBuffer>} Piece
+ * @typedef {{url: string, kept: boolean, pieces: AsyncIterable<Piece> | Iterable<Piece>}} Incoming
  *
  * @typedef {object} LoadOptions
  * @property {boolean} cache whether to read and write the cache
- * @property {string} [sha256] the only content to accept
- * @property {boolean} [reload] take nothing from any cache
- * @property {(progress: Progress) => void} onProgress
+ * @property {boolean} reload take nothing from any cache
+ * @property {AbortSignal} signal
+ * @property {(progress: Progress) => void} [onProgress]
  */
 
 /**
  * @param {string} url absolute
  * @param {LoadOptions} options
- * @returns {Promise<Loaded>}
- * @throws {ModelError} when it cannot be had, or is not the content of `options.sha256`
+ * @returns {Promise<Incoming>}
+ * @throws {ModelError} when it cannot be had, also while its pieces are read
  */
-export async function load(url, options) {
-  const database = options.cache ? await openDatabase() : undefined;
+export async function open(url, options) {
+  const kept = options.cache && !options.reload ? await find(url) : undefined;
+  const response = kept ?? (await request(url, options));
+  return { url, kept: Boolean(kept), pieces: read(url, response, options.cache && !kept, options) };
+}
+
+/** What is kept; nothing where there is no storage: plain HTTP, blocked storage. @param {string} url */
+const find = async url => {
   try {
-    const found = options.reload ? undefined : await read(database, url, options.sha256);
-    if (found) {
-      options.onProgress({ url, loaded: found.bytes.byteLength, total: found.bytes.byteLength });
-      return { ...found, url, cached: true };
-    }
-    const bytes = await download(url, options);
-    const entry = { bytes, sha256: await sha256(bytes) };
-    if (options.sha256 && options.sha256 !== entry.sha256) {
-      throw new ModelError(`${url}: its SHA-256 is ${entry.sha256}, expected ${options.sha256}`);
-    }
-    // A cache that is full or forbidden is no reason to fail.
-    await database?.put(STORE, entry, url).catch(() => {});
-    return { ...entry, url, cached: false };
-  } finally {
-    database?.close();
+    return await caches.match(url, { cacheName: NAME });
+  } catch {}
+};
+
+/** @param {string} url @param {LoadOptions} options */
+async function request(url, { reload, signal }) {
+  try {
+    const response = await fetch(url, { signal, cache: reload ? "reload" : "default" });
+    if (response.ok) return response;
+    throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+  } catch (error) {
+    throw failed(url, error);
   }
 }
 
-/** The database, or undefined where there is none: private windows, blocked storage. */
-async function openDatabase() {
+/** @param {string} url @param {Response} response @param {boolean} keep @param {LoadOptions} options */
+async function* read(url, { headers, body }, keep, { onProgress }) {
+  // The length of a compressed transfer is not that of its content.
+  const total = headers.has("content-encoding") ? 0 : Number(headers.get("content-length"));
+  const copy = keep ? keeper(url, total) : undefined;
+  let loaded = 0;
+  let complete = false;
   try {
-    return await openDB("tinyinfer", 1, { upgrade: database => void database.createObjectStore(STORE) });
-  } catch {
-    return undefined;
+    for (const reader = body?.getReader(); reader; ) {
+      const { done, value } = await reader.read().catch(error => Promise.reject(failed(url, error)));
+      if (done) break;
+      await copy?.ready.catch(() => {});
+      copy?.write(value.slice()).catch(() => {});
+      loaded += value.length;
+      onProgress?.({ url, loaded, total });
+      yield value;
+    }
+    complete = true;
+  } finally {
+    copy?.[complete ? "close" : "abort"]().catch(() => {});
   }
 }
 
 /**
- * The entry of `url`, if it is intact and of the hash wanted; any other is dropped.
- * @param {Awaited<ReturnType<typeof openDatabase>>} database
+ * Where to write a file that is to be kept. A cache that is full or forbidden is no reason to fail: writing does.
  * @param {string} url
- * @param {string | undefined} wanted
- * @returns {Promise<Entry | undefined>}
+ * @param {number} total
  */
-async function read(database, url, wanted) {
-  try {
-    const entry = await database?.get(STORE, url);
-    if (!entry) return undefined;
-    const hash = await sha256(entry.bytes);
-    if (hash === entry.sha256 && hash === (wanted ?? hash)) return entry;
-  } catch {}
-  await database?.delete(STORE, url).catch(() => {});
-  return undefined;
+function keeper(url, total) {
+  const { readable, writable } = new TransformStream(undefined, AHEAD);
+  const writer = writable.getWriter();
+  const file = new Response(readable, { headers: total ? { "content-length": `${total}` } : {} });
+  const put = async () => (await caches.open(NAME)).put(url, file);
+  put().catch(() => writer.abort());
+  writer.closed.catch(() => {});
+  return writer;
 }
 
-/** @param {string} url @param {LoadOptions} options @returns {Promise<ArrayBuffer>} */
-async function download(url, { reload, onProgress }) {
-  try {
-    const response = await fetch(url, reload ? { cache: "reload" } : {});
-    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
-    // The length of a compressed transfer is not that of its content.
-    const total = response.headers.has("content-encoding")
-      ? 0
-      : Number(response.headers.get("content-length"));
-    const chunks = [];
-    let loaded = 0;
-    for (const reader = response.body?.getReader(); reader; ) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      chunks.push(value);
-      loaded += value.length;
-      onProgress({ url, loaded, total });
-    }
-    return await new Blob(chunks).arrayBuffer();
-  } catch (error) {
-    throw new ModelError(`${url}: cannot be loaded: ${messageOf(error)}`);
-  }
-}
+/** @param {string} url @param {unknown} error */
+const failed = (url, error) => new ModelError(`${url}: cannot be loaded: ${messageOf(error)}`);

@@ -27,7 +27,7 @@ const PROBES = {
   relaxedSimd: [fuses, ""],
   moduleWorker: [hasModuleWorker, "module Workers (Chrome 80, Firefox 114, Safari 15)"],
   crossOriginIsolated: [() => globalThis.crossOriginIsolated === true, ""],
-  indexedDB: [() => Boolean(globalThis.indexedDB), ""],
+  cacheStorage: [() => Boolean(globalThis.caches), ""],
   secureContext: [() => globalThis.isSecureContext === true, ""],
 };
 

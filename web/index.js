@@ -9,6 +9,7 @@
 
 import { EngineError, FeedError, fromPlain, messageOf, TinyInferError } from "./errors.js";
 import { chooseThreads, chooseTier, requireFeatures } from "./features.js";
+import { load } from "./loading.js";
 import { sizeOf, TYPES } from "./plan.js";
 
 export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
@@ -25,7 +26,7 @@ export { features } from "./features.js";
  *
  * @typedef {object} CreateOptions
  * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
- * @property {boolean} [cache] keep model and kernels in IndexedDB; default true
+ * @property {boolean} [cache] keep model and kernels in the browser's cache storage; default true
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
  * @property {Tier | "auto"} [tier] whose kernels: `simd128` (default) has the same bits in every browser; `relaxed`
  *   rounds each multiply-add once; `auto` is `relaxed` where the browser and the machine can, else `simd128`
@@ -81,6 +82,7 @@ export class InferenceSession {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
   #pending = new Map();
   #count = 0;
+  #loading = new AbortController();
   /** @type {Error | undefined} why there is no worker any more */
   #ended;
   /** @type {Created} */
@@ -106,28 +108,30 @@ export class InferenceSession {
     if (wasmUrl && tier === "auto") throw new TypeError("'wasmUrl' needs a 'tier': 'simd128' or 'relaxed'");
     const chosen = chooseTier(tier);
     const used = chooseThreads(threads);
-    const session = new InferenceSession(onProgress);
+    const source = toSource(model);
+    const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
+    const session = new InferenceSession();
     const abort = () => session.#end(signal?.reason);
     signal?.addEventListener("abort", abort);
     try {
-      const source = toSource(model, transfer);
-      const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
-      const request = { model: source, tier: chosen, wasmUrl: kernels, cache, sha256, threads: used };
-      session.#model = await session.#ask({ create: request }, typeof source === "string" ? [] : [source]);
+      session.#model = await load(
+        { model: source, transfer, sha256, tier: chosen, threads: used, wasmUrl: kernels },
+        { cache, onProgress, signal: session.#loading.signal },
+        (request, buffers) => session.#ask(request, buffers),
+      );
       return session;
     } catch (error) {
       session.#end(/** @type {Error} */ (error));
-      throw error;
+      throw session.#ended;
     } finally {
       signal?.removeEventListener("abort", abort);
     }
   }
 
-  /** @param {CreateOptions["onProgress"]} onProgress @private use `create` */
-  constructor(onProgress) {
+  /** @private use `create` */
+  constructor() {
     this.#worker = startWorker();
     this.#worker.onmessage = ({ data }) => {
-      if (data.progress) return onProgress?.(data.progress);
       const call = this.#pending.get(data.id);
       this.#pending.delete(data.id);
       data.error ? call?.reject(fromPlain(data.error)) : call?.resolve(data.result);
@@ -254,11 +258,12 @@ export class InferenceSession {
     const buffers = new Set(
       arrays.map(({ buffer }) => buffer).filter(buffer => buffer instanceof ArrayBuffer),
     );
-    return this.#ask({ [what]: { plan, feeds: arrays, names } }, [...buffers]);
+    const request = /** @type {any} */ ({ [what]: { plan, feeds: arrays, names } });
+    return this.#ask(request, [...buffers]);
   }
 
-  /** @param {object} request @param {Transferable[]} transfer @returns {Promise<any>} */
-  #ask(request, transfer) {
+  /** @param {import("./worker.js").Request} request @param {Transferable[]} [transfer] @returns {Promise<any>} */
+  #ask(request, transfer = []) {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#count++;
     return new Promise((resolve, reject) => {
@@ -270,6 +275,7 @@ export class InferenceSession {
   /** @param {Error} reason */
   #end(reason) {
     this.#ended ??= reason;
+    this.#loading.abort();
     this.#worker.terminate();
     for (const { reject } of this.#pending.values()) reject(this.#ended);
     this.#pending.clear();
@@ -286,14 +292,12 @@ function startWorker() {
   }
 }
 
-/** @param {Parameters<typeof InferenceSession.create>[0]} model @param {boolean | undefined} transfer */
-function toSource(model, transfer) {
+/** @param {Parameters<typeof InferenceSession.create>[0]} model */
+function toSource(model) {
   if (typeof model === "string" || model instanceof URL) return absolute(model);
-  if (model instanceof ArrayBuffer) return transfer ? model : model.slice(0);
-  if (!ArrayBuffer.isView(model))
-    throw new TypeError("a model is given by its URL, as ArrayBuffer or as Uint8Array");
-  const { buffer, byteLength } = model;
-  return transfer && byteLength === buffer.byteLength ? buffer : model.slice().buffer;
+  if (model instanceof ArrayBuffer) return new Uint8Array(model);
+  if (ArrayBuffer.isView(model)) return new Uint8Array(model.buffer, model.byteOffset, model.byteLength);
+  throw new TypeError("a model is given by its URL, as ArrayBuffer or as Uint8Array");
 }
 
 /** @param {string | URL} url */

@@ -1,10 +1,11 @@
 // @ts-check
 /** `model.tinf`: a safetensors file whose data section is the weights region and whose metadata holds the plans. */
 
-import { PlanError } from "./errors.js";
+import { messageOf, PlanError } from "./errors.js";
 
 const VERSION = 1;
 const PAGE = 65536;
+const LONGEST_HEADER = 1e8; // as safetensors has it
 
 /** Element types by name, as arrays hold them; booleans are bytes 0 or 1. */
 export const TYPES = {
@@ -47,7 +48,7 @@ export const TYPES = {
  * @property {Record<string, string>} metadata the ONNX file's metadata_props
  * @property {Record<string, string>} kernels SHA-256 of the kernel module by tier
  * @property {Plan[]} plans
- * @property {Uint8Array} data the image of the weights region
+ * @property {number} size bytes of weights
  */
 
 /** @param {readonly number[]} shape */
@@ -57,14 +58,98 @@ export const sizeOf = shape => shape.reduce((product, n) => product * n, 1);
 const isCount = n => Number.isSafeInteger(n) && /** @type {number} */ (n) >= 0;
 
 /**
- * Read a file.
- * @param {ArrayBuffer} file
- * @param {string} source its name in error messages
- * @returns {Model}
- * @throws {PlanError} naming what is wrong
+ * Reads a file that comes in pieces. Weights are copied once, from each piece to where they are used: all that has to
+ * be known for that stands in front of them.
  */
-export function parse(file, source) {
-  const { header, data } = readHeader(file, source);
+export class ModelReader {
+  #source;
+  #place;
+  /** What has come of the header. @type {Uint8Array[]} */
+  #pieces = [];
+  #needed = 8;
+  /** @type {Model | undefined} */
+  #model;
+  /** @type {Uint8Array} */
+  #weights = new Uint8Array();
+  /** Bytes that have come. */
+  size = 0;
+
+  /**
+   * @param {string} source its name in error messages
+   * @param {(model: Model) => Uint8Array} place makes room for `model.size` bytes of weights
+   */
+  constructor(source, place) {
+    this.#source = source;
+    this.#place = place;
+  }
+
+  /** @param {Uint8Array} piece @throws {PlanError} naming what is wrong */
+  write(piece) {
+    this.size += piece.length;
+    if (this.#model) return this.#copy(piece);
+    this.#pieces.push(piece);
+    while (!this.#model && this.size >= this.#needed) this.#proceed(join(this.#pieces));
+  }
+
+  /** @returns {Model} @throws {PlanError} when it is truncated, or too long */
+  end() {
+    const extra = this.size - this.#needed;
+    if (this.size < 8) throw this.#truncated(`it has only ${this.size} bytes`);
+    if (!this.#model)
+      throw this.#truncated(`the header needs ${this.#needed - 8} bytes, the file has ${this.size - 8}`);
+    const { size } = this.#model;
+    if (extra < size) throw this.#truncated(`the weights need ${size} bytes, the file has ${extra}`);
+    if (extra > size)
+      throw new PlanError(`${this.#source}: damaged: ${extra - size} bytes follow the weights`);
+    return this.#model;
+  }
+
+  /** @param {Uint8Array} start of the file, `#needed` bytes at least */
+  #proceed(start) {
+    this.#pieces = [start];
+    if (this.#needed === 8) {
+      const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+      if (length > LONGEST_HEADER)
+        throw this.#truncated(`the header needs ${length} bytes, at most ${LONGEST_HEADER} are allowed`);
+      this.#needed += Math.max(length, 1);
+      return;
+    }
+    const header = parseJson(new TextDecoder().decode(start.subarray(8, this.#needed)), this.#source);
+    this.#model = readModel(header, this.#source);
+    this.#weights = this.#place(this.#model);
+    this.#pieces = [];
+    this.#copy(start.subarray(this.#needed));
+  }
+
+  /** The last piece may have been too long; `end` complains. @param {Uint8Array} piece */
+  #copy(piece) {
+    const at = this.size - piece.length - this.#needed;
+    this.#weights.set(
+      piece.subarray(0, Math.max(this.#weights.length - at, 0)),
+      Math.min(at, this.#weights.length),
+    );
+  }
+
+  /** @param {string} what */
+  #truncated(what) {
+    return new PlanError(`${this.#source}: not a TinyInfer model, or truncated: ${what}`);
+  }
+}
+
+/** @param {Uint8Array[]} pieces */
+function join(pieces) {
+  if (pieces.length === 1) return pieces[0];
+  const whole = new Uint8Array(pieces.reduce((total, piece) => total + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** @param {Record<string, any>} header @param {string} source @returns {Model} */
+function readModel(header, source) {
   const text = header.__metadata__?.tinyinfer;
   if (typeof text !== "string") {
     throw new PlanError(
@@ -78,35 +163,17 @@ export function parse(file, source) {
     );
   }
   try {
-    checkTensors(header, data.length);
+    const size = measure(header);
     const { name, metadata, kernels, functions } = document;
-    const plans = document.plans.map((/** @type {any} */ plan) => readPlan(plan, functions, data.length));
+    const plans = document.plans.map((/** @type {any} */ plan) => readPlan(plan, functions, size));
     need(plans.length > 0, "no plan");
     const together = plans.every((/** @type {Plan} */ plan) => plan.weights === plans[0].weights);
     need(together, "its plans disagree on where the weights lie");
-    return { name, metadata, kernels, plans, data };
+    return { name, metadata, kernels, plans, size };
   } catch (error) {
-    throw new PlanError(`${source}: damaged: ${error instanceof Error ? error.message : error}`);
+    throw new PlanError(`${source}: damaged: ${messageOf(error)}`);
   }
 }
-
-/** @param {ArrayBuffer} file @param {string} source */
-function readHeader(file, source) {
-  const fail = (/** @type {string} */ what) =>
-    new PlanError(`${source}: not a TinyInfer model, or truncated: ${what}`);
-  const size = file.byteLength;
-  if (size < 8) throw fail(`it has only ${size} bytes`);
-  const length = Number(new DataView(file).getBigUint64(0, true));
-  if (length > size - 8) throw fail(`the header needs ${length} bytes, the file has ${size - 8}`);
-  const header = parseJson(new TextDecoder().decode(new Uint8Array(file, 8, length)), source);
-  const data = new Uint8Array(file, 8 + length);
-  const end = tensorsOf(header).reduce((most, t) => Math.max(most, t?.data_offsets?.[1] ?? 0), 0);
-  if (end > data.length) throw fail(`the weights need ${end} bytes, the file has ${data.length}`);
-  return { header, data };
-}
-
-/** @param {Record<string, any>} header @returns {any[]} */
-const tensorsOf = ({ __metadata__, ...tensors }) => Object.values(tensors);
 
 /** @param {string} text @param {string} source @returns {any} */
 function parseJson(text, source) {
@@ -122,17 +189,20 @@ function need(condition, what) {
   if (!condition) throw new Error(what);
 }
 
-/** Tensors must follow each other without a gap, each padded to 64 bytes: only then is one copy enough. */
-/** @param {Record<string, any>} header @param {number} size */
-function checkTensors(header, size) {
-  const spans = tensorsOf(header).map(t => t.data_offsets);
+/**
+ * The bytes of weights. Tensors must follow each other without a gap, each padded to 64 bytes: only then are the
+ * weights one block to be copied.
+ * @param {Record<string, any>} header
+ */
+function measure({ __metadata__, ...tensors }) {
+  const spans = Object.values(tensors).map(t => t.data_offsets);
   spans.sort((a, b) => a[0] - b[0]);
   let end = 0;
   for (const [from, to] of spans) {
     need(from === end && isCount(to) && to >= from && to % 64 === 0, `a tensor lies at ${from} to ${to}`);
     end = to;
   }
-  need(end === size, `${size - end} bytes follow the weights`);
+  return end;
 }
 
 /**

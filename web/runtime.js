@@ -25,16 +25,16 @@ export class Runtime {
   #team;
 
   /**
-   * Copies the weights into a memory big enough for every plan, and starts the other threads.
+   * Starts the other threads, too.
    * @param {Model} model
+   * @param {WebAssembly.Memory} memory from `allocate`, with the weights in it
    * @param {WebAssembly.Module} module the kernels; over a shared memory if there are several threads
    * @param {number} threads
    * @returns {Promise<Runtime>}
-   * @throws {EngineError} when the memory is not to be had, or a thread cannot start
+   * @throws {EngineError} when a thread cannot start
    * @throws {PlanError} when a step does not fit its kernel
    */
-  static async create(model, module, threads) {
-    const memory = allocate(Math.max(...model.plans.map(plan => plan.memory)), threads > 1);
+  static async create(model, memory, module, threads) {
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     const runtime = new Runtime(model, memory, exports);
     const plans = model.plans.map(({ steps }) => steps);
@@ -47,8 +47,7 @@ export class Runtime {
     this.#plans = model.plans;
     this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
     this.#bytes = new Uint8Array(memory.buffer);
-    this.#size = model.data.length;
-    this.#bytes.set(model.data, model.plans[0].weights);
+    this.#size = model.size;
   }
 
   /** Bytes of linear memory: the peak, since it never grows. */
@@ -139,8 +138,14 @@ export class Runtime {
   }
 }
 
-/** @param {number} bytes @param {boolean} shared */
-function allocate(bytes, shared) {
+/**
+ * A memory big enough for every plan.
+ * @param {Model} model
+ * @param {boolean} shared
+ * @throws {EngineError} when it is not to be had
+ */
+export function allocate({ plans }, shared) {
+  const bytes = Math.max(...plans.map(plan => plan.memory));
   try {
     return new WebAssembly.Memory({ initial: bytes / PAGE, maximum: bytes / PAGE, shared });
   } catch {

@@ -1,45 +1,82 @@
 // @ts-check
-/** SHA-256 by the browser; where that is missing (pages that are neither HTTPS nor localhost), by FIPS 180-4. */
+/** SHA-256 by the browser; of streams, and on pages that are neither HTTPS nor localhost, by FIPS 180-4. */
 
 /** @param {ArrayBuffer} bytes @returns {Promise<string>} hexadecimal */
 export async function sha256(bytes) {
-  const digest = globalThis.crypto?.subtle ? await crypto.subtle.digest("SHA-256", bytes) : digestOf(bytes);
-  return Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, "0")).join("");
+  if (globalThis.crypto?.subtle) return hex(await crypto.subtle.digest("SHA-256", bytes));
+  return new Sha256().update(new Uint8Array(bytes)).digest();
 }
 
-/** @param {ArrayBuffer} bytes @returns {ArrayBuffer} */
-function digestOf(bytes) {
-  const padded = new Uint8Array((bytes.byteLength + 72) & ~63);
-  padded.set(new Uint8Array(bytes));
-  padded[bytes.byteLength] = 0x80;
-  const words = new DataView(padded.buffer);
-  words.setBigUint64(padded.length - 8, BigInt(bytes.byteLength) * 8n);
+/** The hash of what comes in pieces. */
+export class Sha256 {
+  #state = Int32Array.from(PRIMES.slice(0, 8), p => fraction(Math.sqrt(p)));
+  #block = new Uint8Array(64);
+  #length = 0;
 
-  const primes = firstPrimes(64);
-  const k = primes.map(p => fraction(Math.cbrt(p)));
-  const hash = Int32Array.from(primes.slice(0, 8), p => fraction(Math.sqrt(p)));
-  const w = new Int32Array(64);
-  for (let block = 0; block < padded.length; block += 64) {
-    for (let i = 0; i < 16; i++) w[i] = words.getInt32(block + 4 * i);
-    for (let i = 16; i < 64; i++) {
-      const [x, y] = [w[i - 15], w[i - 2]];
-      const s0 = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
-      const s1 = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
-      w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+  /** @param {Uint8Array} bytes */
+  update(bytes) {
+    let at = 0;
+    const filled = this.#length % 64;
+    this.#length += bytes.length;
+    if (filled) {
+      at = Math.min(64 - filled, bytes.length);
+      this.#block.set(bytes.subarray(0, at), filled);
+      if (filled + at < 64) return this;
+      mix(this.#state, this.#block, 0);
     }
-    let [a, b, c, d, e, f, g, h] = hash;
-    for (let i = 0; i < 64; i++) {
-      const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
-      const t = (h + s1 + ((e & f) ^ (~e & g)) + k[i] + w[i]) | 0;
-      const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
-      [h, g, f, e, d, c, b] = [g, f, e, (d + t) | 0, c, b, a];
-      a = (t + s0 + ((b & c) ^ (b & d) ^ (c & d))) | 0;
-    }
-    for (const [i, value] of [a, b, c, d, e, f, g, h].entries()) hash[i] += value;
+    for (; at + 64 <= bytes.length; at += 64) mix(this.#state, bytes, at);
+    this.#block.set(bytes.subarray(at));
+    return this;
   }
-  const digest = new DataView(new ArrayBuffer(32));
-  for (const [i, value] of hash.entries()) digest.setInt32(4 * i, value);
-  return digest.buffer;
+
+  /** @returns {string} hexadecimal; nothing can be added after it */
+  digest() {
+    const bits = BigInt(this.#length) * 8n;
+    const end = new Uint8Array(((119 - (this.#length % 64)) % 64) + 9);
+    end[0] = 0x80;
+    new DataView(end.buffer).setBigUint64(end.length - 8, bits);
+    const hash = new DataView(new ArrayBuffer(32));
+    for (const [i, word] of this.update(end).#state.entries()) hash.setInt32(4 * i, word);
+    return hex(hash.buffer);
+  }
+}
+
+/** @param {Int32Array} state @param {Uint8Array} bytes @param {number} at where a block of 64 bytes begins */
+function mix(state, bytes, at) {
+  for (let i = 0, j = at; i < 16; i++, j += 4) {
+    W[i] = (bytes[j] << 24) | (bytes[j + 1] << 16) | (bytes[j + 2] << 8) | bytes[j + 3];
+  }
+  for (let i = 16; i < 64; i++) {
+    const x = W[i - 15];
+    const y = W[i - 2];
+    const s0 = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
+    const s1 = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
+    W[i] = W[i - 16] + s0 + W[i - 7] + s1;
+  }
+  // Assigned one by one: destructuring would make an array at every step.
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  let e = state[4];
+  let f = state[5];
+  let g = state[6];
+  let h = state[7];
+  for (let i = 0; i < 64; i++) {
+    const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
+    const t = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + W[i]) | 0;
+    const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t) | 0;
+    d = c;
+    const u = (t + s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    c = b;
+    b = a;
+    a = u;
+  }
+  for (const [i, value] of [a, b, c, d, e, f, g, h].entries()) state[i] += value;
 }
 
 /** @param {number} x @param {number} n */
@@ -47,6 +84,13 @@ const turn = (x, n) => (x >>> n) | (x << (32 - n));
 
 /** The first 32 bits behind the point. @param {number} x */
 const fraction = x => ((x % 1) * 2 ** 32) | 0;
+
+/** @param {ArrayBuffer} bytes */
+const hex = bytes => Array.from(new Uint8Array(bytes), byte => byte.toString(16).padStart(2, "0")).join("");
+
+const PRIMES = firstPrimes(64);
+const K = Int32Array.from(PRIMES, p => fraction(Math.cbrt(p)));
+const W = new Int32Array(64);
 
 /** @param {number} count */
 function firstPrimes(count) {

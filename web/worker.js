@@ -1,24 +1,23 @@
 // @ts-check
-/** The Worker of one session: loads a model, then answers one request after the other. */
+/** The Worker of one session: takes a model piece by piece, then answers one request after the other. */
 
-import { load } from "./cache.js";
-import { EngineError, messageOf, PlanError, toPlain } from "./errors.js";
-import { parse } from "./plan.js";
-import { Runtime } from "./runtime.js";
-import { join, share } from "./threads.js";
+import { ModelError, PlanError, TinyInferError, toPlain } from "./errors.js";
+import { ModelReader } from "./plan.js";
+import { allocate, Runtime } from "./runtime.js";
+import { Sha256 } from "./sha256.js";
+import { join } from "./threads.js";
 
 /**
  * @typedef {import("./plan.js").Data} Data
  * @typedef {import("./plan.js").Model} Model
- * @typedef {import("./cache.js").Progress} Progress
+ *
+ * @typedef {{source: string, threads: number, sha256?: string}} Open the model's name in messages, how many threads
+ *   will share its memory, and the only content to accept
  *
  * @typedef {object} Create
- * @property {string | ArrayBuffer} model absolute URL, or the file's bytes
+ * @property {WebAssembly.Module} module the kernels
+ * @property {{url: string, sha256: string, bytes: number}} kernels their file
  * @property {import("./features.js").Tier} tier
- * @property {string} wasmUrl absolute
- * @property {boolean} cache
- * @property {string} [sha256]
- * @property {number} threads
  *
  * @typedef {Pick<Model, "name" | "metadata"> & {
  *   plans: Pick<import("./plan.js").Plan, "inputs" | "outputs">[],
@@ -31,21 +30,33 @@ import { join, share } from "./threads.js";
  * @typedef {{plan: number, feeds: Data[], names: string[]}} Run
  * @typedef {{outputs: Data[], ms: number}} Ran
  *
- * @typedef {{id: number} & ({create: Create} | {run: Run} | {profile: Run}) | {join: import("./threads.js").Membership}} Request
- * @typedef {{progress: Progress} | {id: number, result: any} | {id: number, error: import("./errors.js").PlainError}} Reply
+ * @typedef {{open: Open} | {piece: Uint8Array} | {create: Create} | {run: Run} | {profile: Run}} Request
+ * @typedef {{id: number, result: any} | {id: number, error: import("./errors.js").PlainError}} Reply
  */
 
+/** @type {Loader | undefined} */
+let loader;
 /** @type {Runtime} */
 let runtime;
 
 /** @param {Reply} reply @param {Transferable[]} [transfer] */
 const post = (reply, transfer = []) => self.postMessage(reply, { transfer });
 
-self.onmessage = async (/** @type {MessageEvent<Request>} */ { data: request }) => {
+self.onmessage = async (
+  /** @type {MessageEvent<({id: number} & Request) | {join: import("./threads.js").Membership}>} */ {
+    data: request,
+  },
+) => {
   if ("join" in request) return join(request.join);
   const { id } = request;
   try {
-    if ("create" in request) {
+    if ("open" in request) {
+      loader = new Loader(request.open);
+      post({ id, result: undefined });
+    } else if ("piece" in request) {
+      loader?.write(request.piece);
+      post({ id, result: undefined });
+    } else if ("create" in request) {
       post({ id, result: await create(request.create) });
     } else if ("run" in request) {
       const { plan, feeds, names } = request.run;
@@ -64,56 +75,73 @@ self.onmessage = async (/** @type {MessageEvent<Request>} */ { data: request }) 
   }
 };
 
+/** A model on its way into memory. */
+class Loader {
+  #source;
+  #threads;
+  #wanted;
+  #hash;
+  #reader;
+  /** @type {{model: Model, memory: WebAssembly.Memory, threads: number, bytes: number} | undefined} */
+  #loaded;
+  /** @type {WebAssembly.Memory} */
+  #memory = /** @type {any} */ (undefined);
+
+  /** @param {Open} open */
+  constructor({ source, threads, sha256 }) {
+    this.#source = source;
+    this.#threads = threads;
+    this.#wanted = sha256;
+    this.#hash = sha256 ? new Sha256() : undefined;
+    this.#reader = new ModelReader(source, model => {
+      this.#memory = allocate(model, threads > 1);
+      return new Uint8Array(this.#memory.buffer, model.plans[0].weights, model.size);
+    });
+  }
+
+  /** @param {Uint8Array} piece */
+  write(piece) {
+    this.#hash?.update(piece);
+    this.#reader.write(piece);
+  }
+
+  /** The model, its weights in memory. */
+  end() {
+    this.#loaded ??= this.#check();
+    return this.#loaded;
+  }
+
+  #check() {
+    const model = this.#reader.end();
+    const sha256 = this.#hash?.digest();
+    if (sha256 !== this.#wanted) {
+      throw new ModelError(`${this.#source}: its SHA-256 is ${sha256}, expected ${this.#wanted}`);
+    }
+    return { model, memory: this.#memory, threads: this.#threads, bytes: this.#reader.size };
+  }
+}
+
 /** @param {Create} request @returns {Promise<Created>} */
-async function create(request) {
-  let files = await open(request, false);
-  // After a new deployment the cache may hold a model and kernels of different versions.
-  if (!files.match && files.cached) files = await open(request, true);
-  const { model, kernels, match } = files;
-  if (!match) {
+async function create({ module, kernels, tier }) {
+  if (!loader) throw new TinyInferError("no model has been opened");
+  const { model, memory, threads, bytes } = loader.end();
+  if (model.kernels[tier] !== kernels.sha256) {
     throw new PlanError(
-      `${model.name} was compiled for other kernels (SHA-256 ${short(model.kernels[request.tier])}, ` +
-        `${request.wasmUrl} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
+      `${model.name} was compiled for other kernels (SHA-256 ${short(model.kernels[tier])}, ` +
+        `${kernels.url} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
     );
   }
-  if (request.threads > 1) share(kernels.bytes);
-  runtime = await Runtime.create(model, await compile(kernels.bytes), request.threads);
+  runtime = await Runtime.create(model, memory, module, threads);
+  loader = undefined;
   return {
     name: model.name,
     metadata: model.metadata,
     plans: model.plans.map(({ inputs, outputs }) => ({ inputs, outputs })),
-    tier: request.tier,
-    threads: request.threads,
+    tier,
+    threads,
     memory: runtime.memory,
-    bytes: { model: files.size, kernels: kernels.bytes.byteLength },
+    bytes: { model: bytes, kernels: kernels.bytes },
   };
-}
-
-/**
- * Load model and kernels side by side.
- * @param {Create} request
- * @param {boolean} reload
- */
-async function open({ model: source, tier, wasmUrl, cache, sha256 }, reload) {
-  const onProgress = (/** @type {Progress} */ progress) => post({ progress });
-  const [file, kernels] = await Promise.all([
-    typeof source === "string"
-      ? load(source, { cache, sha256, reload, onProgress })
-      : { bytes: source, cached: false, url: "the model's buffer" },
-    load(wasmUrl, { cache, reload, onProgress }),
-  ]);
-  const model = parse(file.bytes, file.url);
-  const match = model.kernels[tier] === kernels.sha256;
-  return { model, kernels, match, cached: file.cached || kernels.cached, size: file.bytes.byteLength };
-}
-
-/** @param {ArrayBuffer} bytes */
-async function compile(bytes) {
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (error) {
-    throw new EngineError(`the kernels cannot be compiled: ${messageOf(error)}`);
-  }
 }
 
 /** @param {string | undefined} hash */

@@ -208,6 +208,7 @@ async function main() {
   const loading = find("loading", HTMLProgressElement);
   try {
     const session = await InferenceSession.create(MODEL, {
+      cache: false, // the service worker keeps every file
       sha256: globalThis.tinyinferFiles[MODEL.slice(2)],
       onProgress: ({ url, loaded, total }) => {
         if (url.endsWith(".tinf") && total) loading.value = loaded / total;

@@ -1,2 +1,0 @@
-/** The packaging step puts the npm package here. */
-export * from "idb";

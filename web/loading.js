@@ -1,0 +1,102 @@
+// @ts-check
+/** The page's part of loading: model and kernels are fetched while the Worker starts, and handed over as they come. */
+
+import { open } from "./cache.js";
+import { EngineError, messageOf } from "./errors.js";
+import { sha256 as hashOf } from "./sha256.js";
+import { share } from "./threads.js";
+
+const PIECE = 2 ** 20; // bytes of a buffer that are copied at a time
+const UNDERWAY = 8; // pieces that the Worker has not taken yet
+
+/**
+ * @typedef {import("./cache.js").LoadOptions} LoadOptions
+ * @typedef {import("./cache.js").Incoming} Incoming
+ * @typedef {import("./worker.js").Request} Request
+ *
+ * @typedef {object} Order
+ * @property {string | Uint8Array<ArrayBuffer>} model absolute URL, or the file
+ * @property {boolean} [transfer] take the file's buffer instead of copying it
+ * @property {string} [sha256] the only content to accept
+ * @property {import("./features.js").Tier} tier
+ * @property {number} threads
+ * @property {string} wasmUrl absolute
+ */
+
+/**
+ * Have the Worker load a model.
+ * @param {Order} order
+ * @param {Omit<LoadOptions, "reload">} options
+ * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask the Worker
+ * @returns {Promise<import("./worker.js").Created>}
+ */
+export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, options, ask) {
+  let kept = false;
+  const attempt = async (/** @type {boolean} */ reload) => {
+    const from = { ...options, reload };
+    const kernels = open(wasmUrl, from).then(file => {
+      kept ||= file.kept;
+      return compile(file, threads > 1);
+    });
+    const send = async () => {
+      const isUrl = typeof model === "string";
+      if (reload && !isUrl) return []; // the Worker has it
+      const file = isUrl
+        ? await open(model, from)
+        : { url: "the model's buffer", kept: false, pieces: cut(model, transfer) };
+      kept ||= file.kept;
+      return handOver(file, { source: file.url, threads, sha256 }, ask);
+    };
+    const [{ module, ...described }, taken] = await Promise.all([kernels, send()]);
+    const created = ask({ create: { module, kernels: { ...described, url: wasmUrl }, tier } });
+    return (await Promise.all([created, ...taken]))[0];
+  };
+  try {
+    return await attempt(false);
+  } catch (error) {
+    // What was kept may be damaged, or model and kernels of different versions after a new deployment.
+    if (!kept || options.signal.aborted) throw error;
+    return attempt(true);
+  }
+}
+
+/**
+ * @param {Incoming} file
+ * @param {import("./worker.js").Open} open
+ * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask
+ * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken
+ */
+async function handOver({ pieces }, open, ask) {
+  const taken = [ask({ open })];
+  for await (const piece of pieces) {
+    if (taken.length > UNDERWAY) await taken.shift();
+    const next = ask({ piece }, [piece.buffer]);
+    next.catch(() => {}); // whoever waits for it is told
+    taken.push(next);
+  }
+  return taken;
+}
+
+/** @param {Uint8Array<ArrayBuffer>} file @param {boolean | undefined} transfer */
+function* cut(file, transfer) {
+  if (transfer && file.length === file.buffer.byteLength) yield file;
+  else for (let at = 0; at < file.length; at += PIECE) yield file.slice(at, at + PIECE);
+}
+
+/**
+ * The module is only to be used once its hash is known to be the right one; it is compiled meanwhile.
+ * @param {Incoming} file
+ * @param {boolean} shared whether its memory is
+ */
+async function compile({ pieces }, shared) {
+  const parts = [];
+  for await (const piece of pieces) parts.push(piece);
+  const bytes = await new Blob(parts).arrayBuffer();
+  const hash = hashOf(bytes); // which has seen them when it returns
+  if (shared) share(bytes);
+  try {
+    return { module: await WebAssembly.compile(bytes), sha256: await hash, bytes: bytes.byteLength };
+  } catch (error) {
+    throw new EngineError(`the kernels cannot be compiled: ${messageOf(error)}`);
+  }
+}
