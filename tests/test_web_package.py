@@ -46,7 +46,7 @@ session.run({ x: 1 });
 // @ts-expect-error made by create()
 new InferenceSession();
 // @ts-expect-error no such option
-InferenceSession.create("./model.tinf", { threads: 2 });
+InferenceSession.create("./model.tinf", { workers: 2 });
 """
 
 
