@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
 from tests.models import conv_graph, reference
-from tinyinfer import InferenceSession, compiler
+from tinyinfer import InferenceSession, compiler, registry
 from tinyinfer.errors import EngineError, WatError
+from tinyinfer.types import DType, TensorType
 from tinyinfer.wasm_backend import kernel_module, tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
+from tinyinfer.wasm_backend.session import PlanRunner
 from tinyinfer.wasm_backend.split import SHARES, divide, pieces, shares_of
 
 pytest.importorskip("wasmtime", reason="only wasmtime has a shared memory, and it is not installed here")
@@ -148,6 +151,18 @@ def test_models_have_the_bits_of_the_reference(tier: str, threads: int, tmp_path
     outputs = InferenceSession(file, tier=tier, threads=threads).run(feeds)
     for name, expected in reference(model.optimized[0], feeds, tier).items():
         assert_same_bits(outputs[name], expected, f"{name} with {threads} threads on {tier}")
+
+
+def test_a_plan_without_steps_keeps_its_memory() -> None:
+    builder = registry.builder("identity")
+    builder.output("y", builder.input("x", TensorType(DType.FLOAT, (1 << 16,))))
+    plan = compiler.lower(builder.build())
+    assert plan.steps == ()
+    for threads in (1, 2):
+        runner = PlanRunner(plan, load_kernels(), "wasmtime", threads)
+        gc.collect()
+        x = np.arange(1 << 16, dtype=np.float32)
+        assert_same_bits(runner.run({"x": x})["y"], x, f"copied by {threads} threads")
 
 
 @pytest.mark.parametrize(

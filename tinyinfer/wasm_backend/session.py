@@ -22,14 +22,14 @@ class PlanRunner:
 
     def __init__(self, plan: Plan, kernels: KernelModule, engine: str, threads: int = 1) -> None:
         self.plan = plan
-        team = engines.create(engine, kernels, plan.memory_bytes, threads)
+        self._team = engines.create(engine, kernels, plan.memory_bytes, threads)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self.memory = team[0].memory
+        self.memory = self._team[0].memory
         for weight in plan.weights:
             self._write(weight.offset, weight.data)
         used = {step.kernel for step in plan.steps}
-        self._calls = [{name: member.kernel(name) for name in used} for member in team]
+        self._calls = [{name: member.kernel(name) for name in used} for member in self._team]
 
     def feed(self, feeds: Mapping[str, Array]) -> None:
         """Copy checked inputs into linear memory."""
