@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "rewrite": {"errors", "types", "graph"},
     "wasm_backend": {"errors", "types", "graph"},
     "registry": {"types", "graph", "ops", "ref", "wasm_backend"},
-    "passes": {"errors", "types", "graph", "rewrite", "registry"},
-    "frontend": {"errors", "types", "graph", "registry"},
+    "scales": {"types", "registry"},
+    "passes": {"errors", "types", "graph", "rewrite", "registry", "scales"},
+    "frontend": {"errors", "types", "graph", "registry", "scales"},
     "compiler": {"errors", "types", "graph", "registry", "passes", "frontend", "wasm_backend"},
 }
 
@@ -38,10 +39,11 @@ MAY_IMPORT = {
 REFERENCE_NUMPY = {
     "movement": "array asarray ascontiguousarray broadcast_arrays broadcast_shapes broadcast_to concatenate empty flip "
     "full moveaxis ndindex ones_like pad repeat stack take zeros zeros_like",
-    "selection": "where isnan signbit flatnonzero argmax argmin",
+    "selection": "where clip isnan signbit flatnonzero argmax argmin",
     "one rounding, or none": "abs add ceil floor multiply rint sqrt trunc",
-    "integers": "arange iinfo maximum minimum",
-    "types": "bool_ dtype errstate float32 float64 floating inf int32 int64 intp issubdtype nan result_type shape",
+    "integers": "arange iinfo matmul maximum minimum",
+    "types": "bool_ dtype errstate float32 float64 floating inf int32 int64 intp issubdtype nan result_type shape "
+    "uint8 uint32 uint64",
 }
 FORBIDDEN_METHODS = {"sum", "mean", "dot", "prod", "cumsum", "var", "std"}
 

@@ -23,13 +23,20 @@ MODELS = [
     "lenet1-keras",
     "mnist-8",
     "mobilenetv2-fp32-dequant",
+    "mobilenetv2-int8-dynamic",
+    "mobilenetv2-int8-qdq-perchannel",
+    "mobilenetv2-qoperator",
     "resnet2b-cifar10",
+    "resnet4b-cifar10-qoperator",
     "super-resolution-3x",
     "ultraface-slim-320-simplified",
     "vit-ibp-3-3-8-cifar10",
+    "vit-ibp-3-3-8-qlinear",
     "yolox-nano",
 ]
 RTOL = 1e-3
+# Integers round where the expected results were computed in float: one quantum a step at most, three of the last here.
+ROUNDED = {"mobilenetv2-int8-qdq-perchannel": 0.02}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -45,7 +52,7 @@ def test_every_node_is_identical_and_the_outputs_are_the_expected_ones(
         shapes={key: array.shape for key, array in feeds.items()},
         feeds=feeds,
         expected=expected,
-        rtol=RTOL,
+        rtol=ROUNDED.get(name, RTOL),
     )
     assert report.first_mismatch is None
     assert len(report.differences) == len(expected) > 0

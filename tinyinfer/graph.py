@@ -148,6 +148,8 @@ class GraphBuilder:
 
     # A fold that would blow a small constant up (Expand, Tile, ConstantOfShape) stays a node above this size.
     MAX_FOLDED_BYTES = 1 << 24
+    # Not folded when added: rewrites look for them, and fold what is left of them.
+    KEPT = frozenset({"DequantizeLinear"})
     # All that a WebAssembly memory addresses.
     MAX_BYTES = 1 << 32
 
@@ -191,7 +193,7 @@ class GraphBuilder:
         except ShapeError as error:
             raise self._located(error, op, label) from None
         names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]
-        if self._foldable(operands, types):
+        if self._foldable(op, operands, types):
             arrays = self._semantics.evaluate(op, [None if v is None else v.data for v in operands], attrs)
             return tuple(self.constant(a, n) for a, n in zip(arrays, names, strict=True))
         values = tuple(Value(self._unique(n), t) for n, t in zip(names, types, strict=True))
@@ -212,10 +214,11 @@ class GraphBuilder:
         """Whether no memory holds the tensor; an empty dimension does not make the others free."""
         return math.prod(max(d, 1) for d in type.shape) * type.dtype.size >= self.MAX_BYTES
 
-    def _foldable(self, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
+    def _foldable(self, op: str, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
         present = [v for v in operands if v is not None]
         return (
-            bool(present)
+            op not in self.KEPT
+            and bool(present)
             and all(v.is_constant for v in present)
             and sum(t.nbytes for t in types) <= max(self.MAX_FOLDED_BYTES, 2 * sum(v.type.nbytes for v in present))
         )

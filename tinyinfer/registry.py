@@ -19,6 +19,7 @@ from tinyinfer.ops import (
     movement,
     normalization,
     pooling,
+    quantized,
     reduction,
     resize,
 )
@@ -33,6 +34,7 @@ from tinyinfer.ref import movement as ref_movement
 from tinyinfer.ref import normalization as ref_normalization
 from tinyinfer.ref import pooling as ref_pooling
 from tinyinfer.ref import power as ref_power
+from tinyinfer.ref import quantized as ref_quantized
 from tinyinfer.ref import reduction as ref_reduction
 from tinyinfer.ref import resize as ref_resize
 from tinyinfer.ref import softmax as ref_softmax
@@ -42,11 +44,13 @@ from tinyinfer.wasm_backend.lower import conv as lower_conv
 from tinyinfer.wasm_backend.lower import conv_transpose as lower_conv_transpose
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
+from tinyinfer.wasm_backend.lower import integer as lower_integer
 from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import logic as lower_logic
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 from tinyinfer.wasm_backend.lower import normalization as lower_normalization
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
+from tinyinfer.wasm_backend.lower import quantized as lower_quantized
 from tinyinfer.wasm_backend.lower import reduction as lower_reduction
 from tinyinfer.wasm_backend.lower import resize as lower_resize
 from tinyinfer.wasm_backend.lowering import LowerFunction
@@ -141,6 +145,18 @@ _TABLE = [
     Operator("Gather", movement.gather, ref_movement.gather, lower_movement.gather, layout.as_read),
     Operator("DepthToSpace", movement.depth_to_space, ref_movement.depth_to_space, lower_movement.depth_to_space, layout.follow),
     Operator("SpaceToDepth", movement.space_to_depth, ref_movement.space_to_depth, lower_movement.space_to_depth, layout.follow),
+    # quantised
+    Operator("QuantizeLinear", quantized.quantize_linear, ref_quantized.quantize_linear, lower_quantized.quantize_linear, layout.follow),
+    Operator("DequantizeLinear", quantized.dequantize_linear, ref_quantized.dequantize_linear, lower_quantized.dequantize_linear, layout.follow),
+    Operator("DynamicQuantizeLinear", quantized.dynamic_quantize_linear, ref_quantized.dynamic_quantize_linear, lower_quantized.dynamic_quantize_linear, layout.follow),
+    Operator("Lookup", quantized.lookup, ref_quantized.lookup, lower_quantized.lookup, layout.follow),
+    Operator("ConvInteger", quantized.conv_integer, ref_quantized.conv_integer, lower_integer.conv, layout.nhwc),
+    Operator("QLinearConv", quantized.qlinear_conv, ref_quantized.qlinear_conv, lower_integer.conv, layout.nhwc),
+    Operator("MatMulInteger", quantized.matmul_integer, ref_quantized.matmul_integer, lower_integer.matmul),
+    Operator("QLinearMatMul", quantized.qlinear_matmul, ref_quantized.qlinear_matmul, lower_integer.matmul),
+    Operator("QLinearAdd", quantized.qlinear_add, ref_quantized.qlinear_add, lower_quantized.qlinear_add, layout.follow),
+    Operator("QLinearMul", quantized.qlinear_mul, ref_quantized.qlinear_mul, lower_quantized.qlinear_mul, layout.follow),
+    Operator("QLinearGlobalAveragePool", quantized.qlinear_global_average_pool, ref_quantized.qlinear_global_average_pool, lower_quantized.qlinear_global_average_pool, layout.nhwc),
 ]
 # fmt: on
 

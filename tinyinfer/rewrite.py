@@ -24,13 +24,14 @@ class P:
 
     An operand pattern is another P (its node must have no other reader), or a name that captures any value; a name
     ending in `!` captures a constant only. `name` captures the node itself. A node that the pattern names at several
-    places says by `reads` how often it is read.
+    places says by `reads` how often it is read; a `shared` one may have any readers and stays for them.
     """
 
     ops: str
     operands: tuple[P | str, ...] = ()
     name: str = ""
     reads: int = 1
+    shared: bool = False
 
     def matches(self, node: Node, scope: Scope, found: Match | None = None) -> Iterator[Match]:
         """The captures of every match with `node` as root."""
@@ -54,7 +55,7 @@ def _operand(pattern: P | str, value: Value | None, scope: Scope, found: Match) 
     if isinstance(pattern, str):
         if value.is_constant or not pattern.endswith("!"):
             yield found.with_value(pattern.rstrip("!"), value)
-    elif value in scope.producers and scope.uses[value] == pattern.reads:
+    elif value in scope.producers and (pattern.shared or scope.uses[value] == pattern.reads):
         yield from pattern.matches(scope.producers[value], scope, found)
 
 

@@ -113,3 +113,26 @@ class Clamp:
 
     def __str__(self) -> str:
         return f"[{self.lo:g}, {self.hi:g}]"
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Eight-bit results: a number r becomes round(r) + zero_point, saturated to [lo, hi] in the range of `dtype`."""
+
+    dtype: DType
+    zero_point: int
+    lo: int
+    hi: int
+
+    @staticmethod
+    def full(dtype: DType, zero_point: int) -> Quantized:
+        """All of the range of `dtype`."""
+        info = np.iinfo(dtype.numpy)
+        return Quantized(dtype, zero_point, int(info.min), int(info.max))
+
+    def within(self, lo: int, hi: int) -> Quantized:
+        """The part of the range that [lo, hi] leaves."""
+        return Quantized(self.dtype, self.zero_point, max(self.lo, lo), min(self.hi, hi))
+
+    def __str__(self) -> str:
+        return f"{self.dtype.value}[{self.lo}…{self.hi}] about {self.zero_point}"

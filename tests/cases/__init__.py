@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.cases import conv, elementwise, functions, linear, logic, movement, normalization, pooling, reduction, resize
+from tests.cases import (
+    conv,
+    elementwise,
+    functions,
+    linear,
+    logic,
+    movement,
+    normalization,
+    pooling,
+    quantized,
+    reduction,
+    resize,
+)
 from tests.differential import Case
 
 CASES: dict[str, SearchStrategy[Case]] = {
@@ -16,6 +28,7 @@ CASES: dict[str, SearchStrategy[Case]] = {
     **movement.CASES,
     **normalization.CASES,
     **pooling.CASES,
+    **quantized.CASES,
     **reduction.CASES,
     **resize.CASES,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -10,7 +13,7 @@ from tests.strategies import near, tensors
 
 
 @st.composite
-def pool(draw: st.DrawFn, op: str) -> Case:
+def pool(draw: st.DrawFn, op: str, *dtypes: Any) -> Case:
     spatial = draw(st.sampled_from([1, 2, 2]))
     kernel = tuple(draw(st.integers(1, 4)) for _ in range(spatial))
     strides = tuple(draw(st.integers(1, 4)) for _ in range(spatial))
@@ -19,7 +22,8 @@ def pool(draw: st.DrawFn, op: str) -> Case:
     size = tuple(draw(near(4, most=9)) for _ in range(spatial))
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel)]
     assume(all(size[i] + pads[i] + pads[spatial + i] >= reach[i] for i in range(spatial)))
-    x = draw(tensors((draw(st.integers(1, 2)), draw(near(4, 8, most=19)), *size)))
+    dtype = draw(st.sampled_from(dtypes or (np.float32,)))
+    x = draw(tensors((draw(st.integers(1, 2)), draw(near(4, 8, most=19)), *size), dtype))
     attrs = {"kernel_shape": kernel, "strides": strides, "pads": pads, "dilations": dilations}
     attrs["ceil_mode"] = draw(st.booleans())
     if op == "AveragePool":
@@ -27,4 +31,8 @@ def pool(draw: st.DrawFn, op: str) -> Case:
     return Case(op, (x,), attrs)
 
 
-CASES = {"f32_maxpool": pool("MaxPool"), "f32_avgpool": pool("AveragePool")}
+CASES = {
+    "f32_maxpool": pool("MaxPool"),
+    "x8_maxpool": pool("MaxPool", np.int8, np.uint8),
+    "f32_avgpool": pool("AveragePool"),
+}

@@ -68,9 +68,8 @@ class _Import:
         counts: Counter[str] = Counter()
         example: dict[str, str] = {}
         for index, node in enumerate(nodes):
-            default = node.domain in reading.DEFAULT_DOMAINS
-            if not default or node.op_type not in CONVERTERS:
-                label = node.op_type if default else f"{node.domain}::{node.op_type}"
+            label = _operator(node)
+            if label not in CONVERTERS:
                 counts[label] += 1
                 example.setdefault(label, _node_name(node, index))
         if counts:
@@ -91,7 +90,7 @@ class _Import:
 
     def _convert(self, node: NodeProto, name: str) -> None:
         opset, where = self._source.opset, f"{self._source.label}: node {name} ({node.op_type})"
-        formal = schema.find(node.op_type, opset)
+        formal = schema.find(node.op_type, opset, _domain(node))
         if formal is None:
             raise ModelError(f"{where}: opset {opset}, which the model imports, has no operator of this name")
         attrs, problem = schema.attributes(node, formal)
@@ -115,7 +114,7 @@ class _Import:
             inline=self._inline,
             tensor=lambda tensor: self._array(tensor, f"node {name} ({node.op_type})"),
         )
-        converted = CONVERTERS[node.op_type](context)
+        converted = CONVERTERS[_operator(node)](context)
         values = converted if isinstance(converted, tuple) else (converted,)
         for output, value in zip(node.output, values, strict=False):
             self._define(output, value, where)
@@ -162,6 +161,17 @@ class _Import:
         outputs = tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)
         self._known, self._initializers, self._unavailable = around
         return outputs
+
+
+def _domain(node: NodeProto) -> str:
+    """The operator set of a node; "" for ONNX's own."""
+    return "" if node.domain in reading.DEFAULT_DOMAINS else node.domain
+
+
+def _operator(node: NodeProto) -> str:
+    """An operator as messages and the table of converters name it."""
+    domain = _domain(node)
+    return f"{domain}::{node.op_type}" if domain else node.op_type
 
 
 def _node_name(node: NodeProto, index: int) -> str:

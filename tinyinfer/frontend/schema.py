@@ -9,6 +9,7 @@ import onnx.defs
 from onnx import AttributeProto, NodeProto
 from onnx.defs import OpSchema
 
+from tinyinfer.frontend import contrib
 from tinyinfer.types import DType
 
 _A = AttributeProto
@@ -28,8 +29,10 @@ _OPTION = OpSchema.FormalParameterOption
 _ONNX_NAMES = {DType.FLOAT: "float"}
 
 
-def find(op: str, opset: int) -> OpSchema | None:
-    """The schema of `op` in this version of the default operator set, or None."""
+def find(op: str, opset: int, domain: str = "") -> OpSchema | None:
+    """The schema of `op` in this version of the default operator set, or of another domain's only version, or None."""
+    if domain:
+        return contrib.SCHEMAS.get(f"{domain}::{op}")
     try:
         return onnx.defs.get_schema(op, opset, "")
     except onnx.defs.SchemaError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyinfer.ops import check
-from tinyinfer.types import TensorType
+from tinyinfer.types import DType, TensorType
 
 
 def max_pool(
@@ -16,6 +16,7 @@ def max_pool(
     ceil_mode: bool = False,
 ) -> TensorType:
     """Y is the maximum of each window. ONNX MaxPool without the Indices output; padding takes no part."""
+    check.dtype(x, (DType.FLOAT, DType.INT8, DType.UINT8), "X")
     return _windows(x, kernel_shape, strides, pads, dilations, ceil_mode)
 
 
@@ -30,6 +31,7 @@ def average_pool(
     count_include_pad: bool = False,
 ) -> TensorType:
     """Y is the mean of each window. ONNX AveragePool."""
+    check.dtype(x, check.FLOAT, "X")
     return _windows(x, kernel_shape, strides, pads, dilations, ceil_mode)
 
 
@@ -47,7 +49,6 @@ def _windows(
     beyond the input, in the padding at the end (ONNX MaxPool, `ceil_mode`).
     """
     spatial = x.rank - 2
-    check.dtype(x, check.FLOAT, "X")
     check.require(spatial in (1, 2), f"X is {x}: only 1-D and 2-D pooling, rank 3 or 4, is supported")
     sizes = (("kernel_shape", kernel_shape, 1), ("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2))
     for name, values, count in sizes:

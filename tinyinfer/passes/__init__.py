@@ -16,6 +16,7 @@ from tinyinfer.passes import (
     layer_normalization,
     normalization,
     padding,
+    quantized,
     residual,
 )
 from tinyinfer.passes.common import merge_equal
@@ -38,6 +39,7 @@ def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
 
 RULES: dict[str, list[rewrite.Rule]] = {
     "identity": identity.RULES,
+    "integers": quantized.RULES,
     "activation": activation.RULES,
     "layer normalization": layer_normalization.RULES,
     "normalization": normalization.RULES,
@@ -52,6 +54,8 @@ PIPELINE: list[Pass] = [
     Pass("prune", "drop nodes that no output depends on", rewrite.prune),
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
+    _rules("integers", "compute on bytes what stands between dequantisation and quantisation", quantized.RULES),
+    Pass("fold", "dequantise the constants that are left", quantized.fold),
     Pass("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),
     _rules(
         "written out",

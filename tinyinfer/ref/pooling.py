@@ -20,9 +20,12 @@ def max_pool(
     dilations: tuple[int, ...],
     ceil_mode: bool = False,
 ) -> Array:
-    """IEEE-754 maximum of the taps inside X, so NaN wins and +0 beats -0; -inf for a window wholly in the padding."""
+    """IEEE-754 maximum of the taps inside X, so NaN wins and +0 beats -0; -inf (the smallest integer) for a window
+    wholly in the padding.
+    """
     starts = _starts(x, kernel_shape, strides, pads, dilations, ceil_mode)
-    acc = np.full((*x.shape[:2], *map(len, starts)), -np.inf, np.float32)
+    least = -np.inf if x.dtype == np.float32 else np.iinfo(x.dtype).min
+    acc = np.full((*x.shape[:2], *map(len, starts)), least, x.dtype)
     for tap, inside, _ in _taps(x, starts, kernel_shape, pads, dilations):
         acc = np.where(inside, arith.maximum(acc, tap), acc)
     return acc

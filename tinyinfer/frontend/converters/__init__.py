@@ -1,4 +1,6 @@
-"""CONVERTERS: the table from ONNX operator types (default domain) to converters, one module per family.
+"""CONVERTERS: the table from ONNX operator types to converters, one module per family.
+
+Operators of other domains are `domain::type`.
 
 A converter takes the `Context` of one ONNX node, of any accepted opset, and returns its outputs as values.
 """
@@ -11,6 +13,7 @@ from tinyinfer.frontend.converters import (
     linear,
     movement,
     normalization,
+    quantized,
     reduction,
     resize,
     shape,
@@ -24,6 +27,7 @@ CONVERTERS: dict[str, Converter] = {
     **linear.CONVERTERS,
     **movement.CONVERTERS,
     **normalization.CONVERTERS,
+    **quantized.CONVERTERS,
     **reduction.CONVERTERS,
     **resize.CONVERTERS,
     **shape.CONVERTERS,

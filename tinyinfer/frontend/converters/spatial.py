@@ -12,7 +12,7 @@ _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """The attributes convolutions and pooling share, one value per spatial axis."""
 
     kernel: tuple[int, ...]
@@ -24,7 +24,7 @@ class _Window:
         return self.dilations[i] * (self.kernel[i] - 1) + 1
 
 
-def _window(ctx: Context, x: Value, kernel: tuple[int, ...]) -> _Window:
+def window_of(ctx: Context, x: Value, kernel: tuple[int, ...]) -> Window:
     spatial = x.type.rank - 2
     if spatial < 1:
         raise ctx.error(f"X is {x.type}; expected [N, C, spatial axes…]", ShapeError)
@@ -36,7 +36,7 @@ def _window(ctx: Context, x: Value, kernel: tuple[int, ...]) -> _Window:
     for name, given in values.items():
         if len(given) != spatial or min(given) < 1:
             raise ctx.error(f"{name} is {list(given)}; expected {spatial} values ≥ 1 for X {x.type}", ShapeError)
-    return _Window(*values.values())
+    return Window(*values.values())
 
 
 def _split_padding(total: int, auto_pad: str) -> tuple[int, int]:
@@ -45,7 +45,7 @@ def _split_padding(total: int, auto_pad: str) -> tuple[int, int]:
     return (half, total - half) if auto_pad == "SAME_UPPER" else (total - half, half)
 
 
-def _pads(ctx: Context, x: Value, window: _Window) -> tuple[int, ...]:
+def pads_of(ctx: Context, x: Value, window: Window) -> tuple[int, ...]:
     """auto_pad resolved: SAME gives ceil(size / stride) outputs."""
     auto_pad = ctx.choice("auto_pad", *_AUTO_PAD)
     spatial = x.shape[2:]
@@ -67,7 +67,7 @@ def _explicit_pads(ctx: Context, spatial: int) -> tuple[int, ...]:
     return pads
 
 
-def _kernel_of(ctx: Context, w: Value) -> tuple[int, ...]:
+def kernel_of(ctx: Context, w: Value) -> tuple[int, ...]:
     """The kernel shape is W's; the attribute, where given, must agree."""
     kernel = w.shape[2:]
     given = ctx.attr("kernel_shape")
@@ -78,12 +78,12 @@ def _kernel_of(ctx: Context, w: Value) -> tuple[int, ...]:
 
 def conv(ctx: Context) -> Value:
     x, w = ctx.input(0), ctx.input(1)
-    window = _window(ctx, x, _kernel_of(ctx, w))
+    window = window_of(ctx, x, kernel_of(ctx, w))
     return ctx.result(
         "Conv",
         *ctx.inputs,
         strides=window.strides,
-        pads=_pads(ctx, x, window),
+        pads=pads_of(ctx, x, window),
         dilations=window.dilations,
         group=ctx.attr("group"),
     )
@@ -92,7 +92,7 @@ def conv(ctx: Context) -> Value:
 def conv_transpose(ctx: Context) -> Value:
     """output_shape, or auto_pad SAME (whose output is size·stride), determines the pads."""
     x, w = ctx.input(0), ctx.input(1)
-    window = _window(ctx, x, _kernel_of(ctx, w))
+    window = window_of(ctx, x, kernel_of(ctx, w))
     spatial = x.shape[2:]
     extra = ctx.attr("output_padding") or (0,) * len(spatial)
     wanted = ctx.attr("output_shape")
@@ -134,13 +134,13 @@ def average_pool(ctx: Context) -> Value:
 def _pool(ctx: Context, **attrs: bool) -> Value:
     """ceil_mode goes with explicit pads: auto_pad fixes the number of outputs by itself."""
     x = ctx.input()
-    window = _window(ctx, x, ctx.attr("kernel_shape"))
+    window = window_of(ctx, x, ctx.attr("kernel_shape"))
     return ctx.result(
         ctx.op,
         x,
         kernel_shape=window.kernel,
         strides=window.strides,
-        pads=_pads(ctx, x, window),
+        pads=pads_of(ctx, x, window),
         dilations=window.dilations,
         ceil_mode=ctx.flag("ceil_mode") and ctx.attr("auto_pad") == "NOTSET",
         **attrs,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from tinyinfer.graph import Node
+from tinyinfer.types import DType
 from tinyinfer.wasm_backend.lower import window
+from tinyinfer.wasm_backend.lower.quantized import flip
 from tinyinfer.wasm_backend.lowering import Argument, Lowering
 from tinyinfer.wasm_backend.strides import channels_last
 
 
 def max_pool(node: Node, to: Lowering) -> None:
     (x,) = node.operands
+    sign = {} if x.dtype is DType.FLOAT else {"f": flip(x.dtype)}
     to.step(
-        "f32_maxpool",
-        **_maps(node, to), c=x.shape[1],
+        "x8_maxpool" if sign else "f32_maxpool",
+        **_maps(node, to), c=x.shape[1], **sign,
         **window.geometry(node, node.attrs["kernel_shape"]),
     )  # fmt: skip
 

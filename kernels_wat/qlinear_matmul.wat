@@ -1,0 +1,120 @@
+;; qlinear_matmul — Y[m,n] = saturate(round((b[n] + Σk A[m,k]·W[k,n])·s[n]) + zero point), and products of int8 as int32
+;; Order     integers are exact (int32 wraps); then one product, clamp to [lo, hi], round to even, + zy
+;; Layout    A bytes in rows lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
+;;           padding · b, s padded to 8; s = 0: Y is the int32 sums · Y rows ldc bytes apart, signs flipped by fy
+;;           b holds the correction for the zero point of A, see i8_gemm_bias
+;; Requires  `scratch`: 2·k8 + 16 bytes for each row, of which the rows m0:m1 are used
+;; Writes    exactly Y[m0:m1, 0:n] and the scratch
+(module
+  (func $i8_gemm! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
+    (param $y i32) (param $scratch i32) (param $a i32) (param $w i32) (param $b i32) (param $s i32)
+    (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fa i32)
+    (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
+    (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfa v128)
+    (local $i i32) (local $r i32) (local $rows i32) (local $row i32) (local $kb i32) (local $place i32)
+    (local.set $vlo (f32x4.splat (local.get $lo)))
+    (local.set $vhi (f32x4.splat (local.get $hi)))
+    (local.set $base (call $base! (local.get $zy)))
+    (local.set $vfy (call $flip! (local.get $fy)))
+    (local.set $vfa (call $flip! (local.get $fa)))
+    (local.set $kb (i32.shl (i32.and (i32.add (local.get $k) (i32.const 7)) (i32.const -8)) (i32.const 1)))
+    (local.set $row (i32.add (local.get $kb) (i32.const 16)))
+    (local.set $place (i32.add (local.get $scratch) (i32.mul (local.get $m0) (local.get $row))))
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $tiles
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        (local.set $rows (call $min_u! (i32.sub (local.get $m1) (local.get $i)) (i32.const 4)))
+        (local.set $r (i32.const 0))
+        (loop $widening
+          (call $widen!
+            (i32.add (local.get $place) (i32.mul (local.get $r) (local.get $row)))
+            (i32.add (local.get $a) (i32.mul (i32.add (local.get $i) (local.get $r)) (local.get $lda)))
+            (local.get $k) (local.get $vfa))
+          (br_if $widening
+            (i32.lt_u (local.tee $r (i32.add (local.get $r) (i32.const 1))) (local.get $rows))))
+        (call $panels! (local.get $low) (local.get $high) (local.get $step)
+          (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
+          (local.get $place) (local.get $row) (local.get $w) (local.get $b) (local.get $s)
+          (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy)
+          (local.get $kb) (local.get $n) (local.get $rows))
+        (local.set $i (i32.add (local.get $i) (i32.const 4)))
+        (br $tiles))))
+
+  (@kernel "i8_gemm" (call $i8_gemm! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
+  ;; W of int16: what right operands become when packed at run time, and weights with zero points that do not fit.
+  (@kernel "i8_gemm_w16" (call $i8_gemm! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
+
+  ;; y[i] = b[i] − c[i]·z: the correction of sums for a zero point that is known at run time only. z: one byte, its sign
+  ;; flipped by f, unsigned as it is if u = 1; c: the sums of the weights. Elements m0 ≤ i < m1.
+  (func $i8_gemm_bias (export "i8_gemm_bias")
+    (param $y i32) (param $b i32) (param $c i32) (param $z i32) (param $f i32) (param $u i32)
+    (param $m0 i32) (param $m1 i32)
+    (local $v v128) (local $i i32) (local $o i32)
+    (local.set $v
+      (i32x4.splat
+        (select (i32.load8_u (local.get $z)) (call $byte! (local.get $z) (local.get $f)) (local.get $u))))
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $vectors
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        (local.set $o (i32.shl (local.get $i) (i32.const 2)))
+        (call $store_x32!
+          (i32.add (local.get $y) (local.get $o))
+          (i32x4.sub
+            (v128.load (i32.add (local.get $b) (local.get $o)))
+            (i32x4.mul (v128.load (i32.add (local.get $c) (local.get $o))) (local.get $v)))
+          (i32.sub (local.get $m1) (local.get $i)))
+        (local.set $i (i32.add (local.get $i) (i32.const 4)))
+        (br $vectors))))
+
+  ;; x8_qpack — a right operand B [k, n] of bytes as panels of int16, less its zero point, and the sums that go with it
+  ;; Order     w = b − zb; y[n] = bias[n] − za·Σk w, int32
+  ;; Layout    B rows and columns ks and ns bytes apart, signs flipped by fb; w as i8_gemm_w16 reads it, zeros in the padding
+  ;;           zb: one byte, or one for each column if zs = 1; za: one byte, its sign flipped by fa · bias, y padded to 8
+  ;; Writes    panels m0 ≤ panel < m1 of w and y
+  (func $x8_qpack (export "x8_qpack")
+    (param $w i32) (param $y i32) (param $b i32) (param $bias i32) (param $zb i32) (param $za i32)
+    (param $fb i32) (param $fa i32) (param $zs i32) (param $k i32) (param $n i32) (param $ks i32) (param $ns i32)
+    (param $m0 i32) (param $m1 i32)
+    (local $j i32) (local $end i32) (local $i i32) (local $k8 i32) (local $p i32) (local $q i32) (local $v i32)
+    (local $sum i32) (local $z i32) (local $left i32)
+    (local.set $left (call $byte! (local.get $za) (local.get $fa)))
+    (local.set $k8 (i32.and (i32.add (local.get $k) (i32.const 7)) (i32.const -8)))
+    (local.set $j (i32.shl (local.get $m0) (i32.const 3)))
+    (local.set $end (i32.shl (local.get $m1) (i32.const 3)))
+    (block $done
+      (loop $columns
+        (br_if $done (i32.ge_u (local.get $j) (local.get $end)))
+        (local.set $q
+          (i32.add (local.get $w)
+            (i32.add
+              (i32.shl (i32.mul (i32.and (local.get $j) (i32.const -8)) (local.get $k8)) (i32.const 1))
+              (i32.shl (i32.and (local.get $j) (i32.const 7)) (i32.const 2)))))
+        (local.set $p (i32.add (local.get $b) (i32.mul (local.get $j) (local.get $ns))))
+        (local.set $sum (i32.const 0))
+        (local.set $z (i32.const 0))
+        (if (i32.lt_u (local.get $j) (local.get $n))
+          (then
+            (local.set $z
+              (call $byte! (i32.add (local.get $zb) (i32.mul (local.get $j) (local.get $zs))) (local.get $fb)))))
+        (local.set $i (i32.const 0))
+        (loop $depths
+          (local.set $v (i32.const 0))
+          (if (i32.and (i32.lt_u (local.get $i) (local.get $k)) (i32.lt_u (local.get $j) (local.get $n)))
+            (then (local.set $v (i32.sub (call $byte! (local.get $p) (local.get $fb)) (local.get $z)))))
+          (i32.store16 (local.get $q) (local.get $v))
+          (local.set $sum (i32.add (local.get $sum) (local.get $v)))
+          (local.set $p (i32.add (local.get $p) (local.get $ks)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          ;; The other depth of a pair is next to it, the next pair 32 bytes after this one.
+          (local.set $q
+            (i32.add (local.get $q) (select (i32.const 2) (i32.const 30) (i32.and (local.get $i) (i32.const 1)))))
+          (br_if $depths (i32.lt_u (local.get $i) (local.get $k8))))
+        (i32.store (i32.add (local.get $y) (i32.shl (local.get $j) (i32.const 2)))
+          (i32.sub
+            (i32.load (i32.add (local.get $bias) (i32.shl (local.get $j) (i32.const 2))))
+            (i32.mul (local.get $left) (local.get $sum))))
+        (local.set $j (i32.add (local.get $j) (i32.const 1)))
+        (br $columns))))
+)

@@ -1,0 +1,220 @@
+"""Cases for the quantised kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from tests.cases.conv import channels
+from tests.differential import Case
+from tests.strategies import near, seeds, shapes, tensors
+from tinyinfer.types import Array, DType, Quantized
+
+BYTES = st.sampled_from([DType.INT8, DType.UINT8])
+
+
+def zero_points(dtype: DType) -> st.SearchStrategy[int]:
+    """The ends of the range, its middle, and anything else."""
+    info = np.iinfo(dtype.numpy)
+    return st.sampled_from([info.min, info.max, 0, info.max // 2 + 1]) | st.integers(info.min, info.max)
+
+
+def full(seed: int, shape: tuple[int, ...], dtype: DType) -> Array:
+    """Bytes from all of the range, its ends often."""
+    rng, info = np.random.default_rng(seed), np.iinfo(dtype.numpy)
+    values = rng.integers(info.min, info.max, shape, endpoint=True)
+    ends = rng.choice([info.min, info.max], shape)
+    return np.where(rng.random(shape) < rng.choice([0.0, 0.3, 1.0]), ends, values).astype(dtype.numpy)
+
+
+@st.composite
+def data(draw: st.DrawFn, shape: tuple[int, ...], dtype: DType) -> Array:
+    return full(draw(seeds()), shape, dtype)
+
+
+@st.composite
+def zeros_of(draw: st.DrawFn, dtype: DType, count: int) -> Array:
+    """One zero point, or `count` of them; mostly 0 for int8, as weights have."""
+    if dtype is DType.INT8 and draw(st.booleans()):
+        return np.zeros((), np.int8)
+    if draw(st.booleans()):
+        return full(draw(seeds()), (count,), dtype)
+    return np.asarray(draw(zero_points(dtype)), dtype.numpy)
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> Quantized:
+    dtype = draw(BYTES)
+    y = Quantized.full(dtype, draw(zero_points(dtype)))
+    if draw(st.booleans()):
+        return y
+    lo = draw(st.integers(y.lo, y.hi))
+    return y.within(lo, draw(st.integers(lo, y.hi)))
+
+
+def multipliers(draw: st.DrawFn, terms: int, count: int) -> Array:
+    """Such that sums of `terms` products fill the range, saturate or vanish; powers of two make ties."""
+    size = (count,) if draw(st.booleans()) else ()
+    rng = np.random.default_rng(draw(seeds()))
+    typical = rng.uniform(0.2, 3.0, size) / (np.sqrt(terms) * 50)
+    kind = draw(st.sampled_from(["typical", "typical", "ties", "large", "tiny"]))
+    values = {
+        "typical": typical, "ties": np.exp2(np.round(np.log2(typical))), "large": typical * 2.0**60,
+        "tiny": typical * 2.0**-120,
+    }[kind]  # fmt: skip
+    return np.asarray(values, np.float32)
+
+
+@st.composite
+def conv(draw: st.DrawFn, kind: str, wide: bool = False) -> Case:
+    spatial = draw(st.sampled_from([1, 2, 2]))
+    threes = kind == "depthwise" and draw(st.booleans())
+    if threes:
+        spatial = 2
+    kernel = tuple(3 if threes else draw(st.integers(1, 4)) for _ in range(spatial))
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(spatial))
+    dilations = tuple(1 if threes else draw(st.integers(1, 2)) for _ in range(spatial))
+    pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
+    size = tuple(draw(near(4, most=14)) for _ in range(spatial))
+    batch = draw(st.integers(1, 2))
+    group, depth, each = draw(channels(kind))
+    assume(group > 1 or max(kernel + strides) > 1 or any(pads))
+    extents = [d * (k - 1) + 1 for d, k in zip(dilations, kernel)]
+    assume(all(size[i] + pads[i] + pads[spatial + i] >= extents[i] for i in range(spatial)))
+    attrs: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
+    filters, terms = group * each, depth * int(np.prod(kernel))
+    return draw(_product("Conv", (batch, group * depth, *size), (filters, depth, *kernel), terms, filters, attrs, wide))
+
+
+@st.composite
+def _product(
+    draw: st.DrawFn,
+    name: str,
+    left: tuple[int, ...],
+    right: tuple[int, ...],
+    terms: int,
+    channels: int,
+    attrs: dict[str, Any],
+    wide: bool,
+    variable: bool = False,
+    dynamic: bool | None = None,
+) -> Case:
+    """The integer or the requantising form of a product; `wide`: weights less their zero points need nine bits."""
+    left_type, right_type = draw(BYTES), draw(BYTES)
+    x, w = draw(data(left, left_type)), draw(data(right, right_type))
+    zero = np.asarray(draw(zero_points(left_type)), left_type.numpy)
+    if wide:
+        w = np.array(w)
+        w.reshape(-1)[0] = np.iinfo(w.dtype).max
+        w_zero = np.asarray(np.iinfo(w.dtype).min, w.dtype)
+    elif variable:
+        w_zero = draw(zeros_of(right_type, channels))
+    else:
+        w_zero = np.zeros((), np.int8) if right_type is DType.INT8 else np.asarray(128, np.uint8)
+    dynamic = draw(st.booleans()) if dynamic is None else dynamic
+    constants = {3, 4, 5} if dynamic else {2, 3, 4, 5}
+    if not variable:
+        constants |= {1}
+    if draw(st.booleans()):
+        return Case(f"{name}Integer", (x, w, zero, w_zero), attrs, frozenset(constants - {4, 5}))
+    multiplier = multipliers(draw, terms, channels)
+    bias = draw(st.none() | tensors((channels,), np.int32))
+    kind = {"Conv": "QLinearConv", "MatMul": "QLinearMatMul"}[name]
+    return Case(kind, (x, w, zero, w_zero, multiplier, bias), {**attrs, "y": draw(outputs())}, frozenset(constants))
+
+
+@st.composite
+def matmul(draw: st.DrawFn, variable: bool, wide: bool = False, dynamic: bool | None = None) -> Case:
+    m, k, n = draw(near(4, 5)), draw(near(8, 16)), draw(near(8, 12))
+    left = draw(shapes(2, most=3))
+    right: tuple[int, ...] = ()
+    if variable:
+        right = tuple(d if draw(st.integers(0, 3)) else 1 for d in left[draw(st.integers(0, len(left))) :])
+    return draw(_product("MatMul", (*left, m, k), (*right, k, n), k, n, {}, wide, variable, dynamic))
+
+
+@st.composite
+def pointwise(draw: st.DrawFn) -> Case:
+    """A unit kernel is a matrix product."""
+    depth, filters = draw(near(8)), draw(near(8))
+    size = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    attrs = {"strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1), "group": 1}
+    return draw(_product("Conv", (1, depth, *size), (filters, depth, 1, 1), depth, filters, attrs, False))
+
+
+@st.composite
+def quantize(draw: st.DrawFn, kind: str) -> Case:
+    shape = draw(shapes(3, most=9))
+    dtype = draw(BYTES)
+    zero = np.asarray(draw(zero_points(dtype)), dtype.numpy)
+    scale = np.asarray(draw(st.sampled_from([1.0, 0.5, 0.037, 3.0, 1e-38, 1e38, 1e-45])), np.float32)
+    constants = frozenset(draw(st.sampled_from([(), (1, 2)])))
+    if kind == "dequantize":
+        return Case("DequantizeLinear", (draw(data(shape, dtype)), scale, zero), {}, constants)
+    x = draw(tensors(shape, scale=draw(st.sampled_from([2.0, 40.0]))))
+    return Case("QuantizeLinear", (x, scale, zero), {}, constants)
+
+
+@st.composite
+def dynamic(draw: st.DrawFn) -> Case:
+    shape = draw(shapes(3, most=9))
+    x = draw(tensors(shape, scale=draw(st.sampled_from([1e-44, 2.0, 1e30]))))
+    return Case("DynamicQuantizeLinear", (x + np.float32(draw(st.sampled_from([0.0, 0.0, 5.0, -5.0]))),))
+
+
+@st.composite
+def lookup(draw: st.DrawFn) -> Case:
+    x = draw(data(draw(shapes(3, most=9)), draw(BYTES)))
+    return Case("Lookup", (x, draw(data((256,), draw(BYTES)))), {}, frozenset({1}))
+
+
+@st.composite
+def pair(draw: st.DrawFn, op: str) -> Case:
+    shape = draw(shapes(3, most=9))
+    other = tuple(d if draw(st.integers(0, 3)) else 1 for d in shape)
+    left, right = draw(BYTES), draw(BYTES)
+    ratios = st.sampled_from([1.0, 0.5, 0.25, 0.7310586, 0.01, 3.7, 1e-30, 1e30])
+    attrs: dict[str, Any] = {
+        "a_zero_point": draw(zero_points(left)), "b_zero_point": draw(zero_points(right)), "y": draw(outputs())
+    }  # fmt: skip
+    if op == "QLinearAdd":
+        attrs |= {"a_ratio": draw(ratios), "b_ratio": draw(ratios)}
+    else:
+        attrs |= {"ratio": draw(ratios) / 64}
+    operands = [draw(data(shape, left)), draw(data(other, right))]
+    return Case(op, tuple(operands), attrs)
+
+
+@st.composite
+def global_average_pool(draw: st.DrawFn) -> Case:
+    dtype = draw(BYTES)
+    shape = (draw(st.integers(1, 2)), draw(near(8, most=19)), *(draw(st.integers(1, 6)) for _ in range(2)))
+    ratio = draw(st.sampled_from([1.0, 0.5, 0.031, 1 / 49, 1e20]))
+    attrs = {"ratio": ratio, "x_zero_point": draw(zero_points(dtype)), "y": draw(outputs())}
+    return Case("QLinearGlobalAveragePool", (draw(data(shape, dtype)),), attrs)
+
+
+def of_type(cases: st.SearchStrategy[Case], dtype: Any) -> st.SearchStrategy[Case]:
+    return cases.filter(lambda case: case.inputs[0] is not None and case.inputs[0].dtype == dtype)
+
+
+CASES = {
+    "i8_gemm": st.one_of(matmul(False), pointwise()),
+    "i8_gemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
+    "i8_gemm_bias": matmul(False, dynamic=True),
+    "x8_qpack": matmul(True),
+    "i8_conv": conv("general"),
+    "i8_conv_w16": conv("general", wide=True),
+    "i8_dwconv": of_type(conv("depthwise"), np.int8),
+    "u8_dwconv": of_type(conv("depthwise"), np.uint8),
+    "f32_quantize": quantize("quantize"),
+    "f32_quantize_range": dynamic(),
+    "x8_dequantize": quantize("dequantize"),
+    "x8_lookup": lookup(),
+    "x8_qadd": pair("QLinearAdd"),
+    "x8_qmul": pair("QLinearMul"),
+    "x8_qgap": global_average_pool(),
+}

@@ -1,0 +1,56 @@
+"""Arithmetic on quantisation parameters that import and rewriting share: multipliers, bounds, tables of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinyinfer.registry import SEMANTICS
+from tinyinfer.types import Array, Clamp, DType, Quantized
+
+LARGEST = np.float32(2.0**100)
+"""Multipliers are below this, so that no product with a sum overflows."""
+
+
+def multiplier(x_scale: Array, w_scale: Array, y_scale: Array) -> Array | None:
+    """x scale·w scale / y scale, each step rounded to float32; None where it is too large to compute with."""
+    with np.errstate(all="ignore"):
+        ratio = np.asarray(x_scale * w_scale, np.float32) / y_scale
+    return np.asarray(ratio, np.float32) if bool((ratio < LARGEST).all()) else None
+
+
+def ratio(x_scale: Array, y_scale: Array, count: int = 1) -> float | None:
+    """x scale / (count·y scale) of single values in float32, or None where it is too large to compute with."""
+    with np.errstate(all="ignore"):
+        value = np.float32(x_scale.reshape(())) / np.float32(np.float32(count) * y_scale.reshape(()))
+    return float(value) if value < LARGEST else None
+
+
+def sums_of_bias(bias: Array, x_scale: Array, w_scale: Array) -> Array:
+    """A float bias as int32 in units of x scale·w scale, saturated."""
+    unit = np.asarray(x_scale * w_scale, np.float32).astype(np.float64)
+    return np.clip(np.rint(bias.astype(np.float64) / unit), -(2.0**31), 2.0**31 - 1).astype(np.int32)
+
+
+def evaluate(op: str, *inputs: Array, **attrs: Any) -> Array:
+    """The only result of the reference of an operator."""
+    (y,) = SEMANTICS.evaluate(op, list(inputs), attrs)
+    return y
+
+
+def clamped(y: Quantized, scale: Array, clamp: Clamp) -> Quantized:
+    """What [lo, hi] leaves of the range of a result with this scale: rounding and clamping may change places."""
+    zero = np.asarray(y.zero_point, y.dtype.numpy)
+    ends = np.asarray([clamp.lo, clamp.hi], np.float32)
+    lo, hi = (int(v) for v in evaluate("QuantizeLinear", ends, scale, zero))
+    return y.within(lo, hi)
+
+
+def table(
+    x: DType, x_scale: Array, x_zero: Array, y_scale: Array, y_zero: Array, op: str = "", attrs: Mapping[str, Any] = {}
+) -> Array:
+    """What Quantize(op(Dequantize(q))) gives for the bytes 0, 1, … 255; no operator: another scale."""
+    real = evaluate("DequantizeLinear", np.arange(256, dtype=np.uint8).view(x.numpy), x_scale, x_zero)
+    return evaluate("QuantizeLinear", evaluate(op, real, **attrs) if op else real, y_scale, y_zero)

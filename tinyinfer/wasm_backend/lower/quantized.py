@@ -1,0 +1,112 @@
+"""Lowering of element-wise quantised operators, and how kernels name eight-bit types.
+
+Kernels see bytes as int8: the sign bit of uint8 is flipped on the way in and out, which moves zero points by 128.
+"""
+
+from __future__ import annotations
+
+from tinyinfer.graph import Node, Value
+from tinyinfer.types import DType, Quantized
+from tinyinfer.wasm_backend.lower.elementwise import broadcast
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
+from tinyinfer.wasm_backend.strides import channels_last, strides_of
+
+
+def flip(dtype: DType) -> int:
+    """The bits that turn a byte of this type into an int8."""
+    return 0x80 if dtype is DType.UINT8 else 0
+
+
+def results(y: Quantized) -> dict[str, Argument]:
+    """Bounds before the zero point is added, zero point and sign flip of the result, as the kernels name them."""
+    return {
+        "lo": y.lo - y.zero_point, "hi": y.hi - y.zero_point, "zy": y.zero_point - flip(y.dtype), "fy": flip(y.dtype),
+    }  # fmt: skip
+
+
+def quantize_linear(node: Node, to: Lowering) -> None:
+    x, scale, zero = node.operands
+    to.step(
+        "f32_quantize",
+        x=to.input(x, to.layout(node.output)), y=to.output(node.output), scale=to.input(scale), zero=to.input(zero),
+        f=flip(zero.dtype), m0=0, m1=x.type.size,
+    )  # fmt: skip
+
+
+def dequantize_linear(node: Node, to: Lowering) -> None:
+    """One scale for the tensor: several occur with constants only, which are folded."""
+    x, scale, zero = node.operands
+    assert scale.type.size == zero.type.size == 1
+    assert x.dtype is not DType.INT32
+    to.step(
+        "x8_dequantize",
+        x=to.input(x, to.layout(node.output)), y=to.output(node.output), scale=to.input(scale), zero=to.input(zero),
+        f=flip(zero.dtype), m0=0, m1=x.type.size,
+    )  # fmt: skip
+
+
+def dynamic_quantize_linear(node: Node, to: Lowering) -> None:
+    (x,) = node.operands
+    y, scale, zero = node.outputs
+    source = to.input(x, to.layout(y))
+    target, scale_place, zero_place = to.output(y), to.output(scale), to.output(zero)
+    to.step("f32_quantize_range", scale=scale_place, zero=zero_place, x=source, n=x.type.size, m0=0, m1=1)
+    to.step(
+        "f32_quantize",
+        x=source, y=target, scale=scale_place, zero=zero_place, f=flip(y.dtype), m0=0, m1=x.type.size,
+    )  # fmt: skip
+
+
+def lookup(node: Node, to: Lowering) -> None:
+    x, table = node.operands
+    source = to.input(x, to.layout(node.output))
+    to.step(
+        "x8_lookup", x=source, y=to.output(node.output, inplace=x), t=to.input(table), m0=0, m1=x.type.size
+    )
+
+
+def qlinear_add(node: Node, to: Lowering) -> None:
+    _pair(node, to, "x8_qadd", node.attrs["a_ratio"], node.attrs["b_ratio"])
+
+
+def qlinear_mul(node: Node, to: Lowering) -> None:
+    _pair(node, to, "x8_qmul", node.attrs["ratio"], 0.0)
+
+
+def _pair(node: Node, to: Lowering, kernel: str, ra: float, rb: float) -> None:
+    a, b = node.operands
+    y: Quantized = node.attrs["y"]
+    left, right = _expanded(to, a, node.output), _expanded(to, b, node.output)
+    donor = next((v for v in (a, b) if not v.is_constant and v.type.size == node.output.type.size), None)
+    to.step(
+        kernel,
+        a=left, b=right, y=to.output(node.output, inplace=donor), ra=ra, rb=rb, **results(y),
+        za=node.attrs["a_zero_point"] - flip(a.dtype), zb=node.attrs["b_zero_point"] - flip(b.dtype),
+        fa=flip(a.dtype), fb=flip(b.dtype), m0=0, m1=node.output.type.size,
+    )  # fmt: skip
+
+
+def _expanded(to: Lowering, value: Value, like: Value) -> Pointer:
+    """`value` in the shape and layout of `like`."""
+    layout = to.layout(like)
+    if value.shape == like.shape:
+        return to.input(value, layout)
+    pointer, strides = broadcast(to, value, like.shape, layout)
+    target = to.scratch(like.type.size, f"{value.name}.expanded")
+    to.copy(
+        Strided(target, value.dtype, like.shape, strides_of(like.shape, layout)),
+        Strided(pointer, value.dtype, like.shape, strides),
+    )
+    return target
+
+
+def qlinear_global_average_pool(node: Node, to: Lowering) -> None:
+    (x,) = node.operands
+    y: Quantized = node.attrs["y"]
+    n, c = x.shape[:2]
+    pixels = x.type.size // (n * c)
+    to.step(
+        "x8_qgap",
+        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), s=node.attrs["ratio"], **results(y),
+        b=-pixels * (node.attrs["x_zero_point"] - flip(x.dtype)), fx=flip(x.dtype), p=pixels, c=c, m0=0, m1=n * c,
+    )  # fmt: skip
