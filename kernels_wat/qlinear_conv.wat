@@ -3,14 +3,14 @@
 ;; Layout    x pixels px bytes apart, rows of iw pixels, images of ih rows, signs flipped by fx; y images, rows and pixels
 ;;           yi, yr and py bytes apart, signs flipped by fy · W packed [⌈oc/8⌉][k8/2][8][2] with k = kh·kw·ic, k8 = 8·⌈k/8⌉,
 ;;           zeros in the padding · b, s padded to 8; s = 0: y is the int32 sums
-;;           b holds the correction for the zero point of x, see i8_gemm_bias
+;;           b holds the correction for the zero point of x, see i8_qgemm_bias
 ;; Requires  kw·ic bytes at `pad`, each the zero point of x · `scratch`: four times 2·k8 + 16 bytes for each output row, of
 ;;           which the rows m0:m1 are used
 ;; Writes    output rows m0 ≤ n·oh + row < m1, channels 0:oc, and the scratch
 ;; Tiles     the windows of four neighbouring output pixels are widened to int16 once and serve all filters. Where windows
 ;;           lie inside the row and its pixels are dense, a kernel row is one run of kw·ic bytes; elsewhere each tap is one.
 (module
-  (func $i8_conv! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
+  (func $i8_qconv! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
     (param $y i32) (param $scratch i32) (param $x i32) (param $w i32) (param $b i32) (param $s i32) (param $pad i32)
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fx i32)
     (param $ih i32) (param $iw i32) (param $ic i32) (param $oh i32) (param $ow i32) (param $oc i32)
@@ -97,7 +97,7 @@
         (local.set $m (i32.add (local.get $m) (i32.const 1)))
         (br $output_rows))))
 
-  (@kernel "i8_conv" (call $i8_conv! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
+  (@kernel "i8_qconv" (call $i8_qconv! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
   ;; W of int16: weights with zero points whose differences do not fit into eight bits.
-  (@kernel "i8_conv_w16" (call $i8_conv! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
+  (@kernel "i8_qconv_w16" (call $i8_qconv! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
 )

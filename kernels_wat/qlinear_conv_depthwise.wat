@@ -481,6 +481,6 @@
         (local.set $m (i32.add (local.get $m) (i32.const 1)))
         (br $rows))))
 
-  (@kernel "i8_dwconv" (call $dwconv! (ref.func $load8x8_s!)))
-  (@kernel "u8_dwconv" (call $dwconv! (ref.func $load8x8_u!)))
+  (@kernel "i8_qdwconv" (call $dwconv! (ref.func $load8x8_s!)))
+  (@kernel "u8_qdwconv" (call $dwconv! (ref.func $load8x8_u!)))
 )

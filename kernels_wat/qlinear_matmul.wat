@@ -2,11 +2,11 @@
 ;; Order     integers are exact (int32 wraps); then one product, clamp to [lo, hi], round to even, + zy
 ;; Layout    A bytes in rows lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
 ;;           padding · b, s padded to 8; s = 0: Y is the int32 sums · Y rows ldc bytes apart, signs flipped by fy
-;;           b holds the correction for the zero point of A, see i8_gemm_bias
+;;           b holds the correction for the zero point of A, see i8_qgemm_bias
 ;; Requires  `scratch`: 2·k8 + 16 bytes for each row, of which the rows m0:m1 are used
 ;; Writes    exactly Y[m0:m1, 0:n] and the scratch
 (module
-  (func $i8_gemm! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
+  (func $i8_qgemm! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
     (param $y i32) (param $scratch i32) (param $a i32) (param $w i32) (param $b i32) (param $s i32)
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fa i32)
     (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
@@ -41,13 +41,13 @@
         (local.set $i (i32.add (local.get $i) (i32.const 4)))
         (br $tiles))))
 
-  (@kernel "i8_gemm" (call $i8_gemm! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
+  (@kernel "i8_qgemm" (call $i8_qgemm! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
   ;; W of int16: what right operands become when packed at run time, and weights with zero points that do not fit.
-  (@kernel "i8_gemm_w16" (call $i8_gemm! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
+  (@kernel "i8_qgemm_w16" (call $i8_qgemm! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
 
   ;; y[i] = b[i] − c[i]·z: the correction of sums for a zero point that is known at run time only. z: one byte, its sign
   ;; flipped by f, unsigned as it is if u = 1; c: the sums of the weights. Elements m0 ≤ i < m1.
-  (func $i8_gemm_bias (export "i8_gemm_bias")
+  (func $i8_qgemm_bias (export "i8_qgemm_bias")
     (param $y i32) (param $b i32) (param $c i32) (param $z i32) (param $f i32) (param $u i32)
     (param $m0 i32) (param $m1 i32)
     (local $v v128) (local $i i32) (local $o i32)
@@ -70,7 +70,7 @@
 
   ;; x8_qpack — a right operand B [k, n] of bytes as panels of int16, less its zero point, and the sums that go with it
   ;; Order     w = b − zb; y[n] = bias[n] − za·Σk w, int32
-  ;; Layout    B rows and columns ks and ns bytes apart, signs flipped by fb; w as i8_gemm_w16 reads it, zeros in the padding
+  ;; Layout    B rows and columns ks and ns bytes apart, signs flipped by fb; w as i8_qgemm_w16 reads it, zeros in the padding
   ;;           zb: one byte, or one for each column if zs = 1; za: one byte, its sign flipped by fa · bias, y padded to 8
   ;; Writes    panels m0 ≤ panel < m1 of w and y
   (func $x8_qpack (export "x8_qpack")

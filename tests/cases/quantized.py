@@ -202,14 +202,14 @@ def of_type(cases: st.SearchStrategy[Case], dtype: Any) -> st.SearchStrategy[Cas
 
 
 CASES = {
-    "i8_gemm": st.one_of(matmul(False), pointwise()),
-    "i8_gemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
-    "i8_gemm_bias": matmul(False, dynamic=True),
+    "i8_qgemm": st.one_of(matmul(False), pointwise()),
+    "i8_qgemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
+    "i8_qgemm_bias": matmul(False, dynamic=True),
     "x8_qpack": matmul(True),
-    "i8_conv": conv("general"),
-    "i8_conv_w16": conv("general", wide=True),
-    "i8_dwconv": of_type(conv("depthwise"), np.int8),
-    "u8_dwconv": of_type(conv("depthwise"), np.uint8),
+    "i8_qconv": conv("general"),
+    "i8_qconv_w16": conv("general", wide=True),
+    "i8_qdwconv": of_type(conv("depthwise"), np.int8),
+    "u8_qdwconv": of_type(conv("depthwise"), np.uint8),
     "f32_quantize": quantize("quantize"),
     "f32_quantize_range": dynamic(),
     "x8_dequantize": quantize("dequantize"),

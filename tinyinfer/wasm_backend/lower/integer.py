@@ -109,7 +109,7 @@ def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str, flip
     n = pack.PANEL * panel_count(len(bias))
     place = to.scratch(4 * n, f"{label}.B")
     to.step(
-        "i8_gemm_bias",
+        "i8_qgemm_bias",
         y=place, b=to.const(pack.pad_last(_wrapped(bias), pack.PANEL), f"{label}.B"),
         c=to.const(pack.pad_last(_wrapped(sums), pack.PANEL), f"{label}.sums"), z=to.input(zero),
         f=flipped, u=int(zero.dtype is DType.UINT8 and not flipped), m0=0, m1=n,
@@ -160,7 +160,7 @@ def _gemm(
     k, n = w.shape
     packed = panels(w)
     to.step(
-        "i8_gemm" if packed.dtype == np.int8 else "i8_gemm_w16",
+        "i8_qgemm" if packed.dtype == np.int8 else "i8_qgemm_w16",
         y=y, scratch=to.scratch(rows * row_bytes(k)), a=a, w=to.const(packed, f"{label}.W"), b=b, **ending, fa=fa,
         k=k, n=n, lda=k, ldc=n * _bytes(ending), m0=0, m1=rows,
     )  # fmt: skip
@@ -185,7 +185,7 @@ def _depthwise(
     order = PAIRS_3X3 if wide else tuple(range(kh * kw))
     each = max(27, kh * kw + 1) * channels + 16
     to.step(
-        f"{operand.dtype.prefix}_dwconv",
+        f"{operand.dtype.prefix}_qdwconv",
         y=y, scratch=to.scratch(geometry["m1"] * each), x=x,
         w=to.const(depthwise(w.reshape(-1, channels), order), f"{node.name}.W"), b=b,
         pad=_padding(to, node.operands[2], channels), **ending, c=channels, **geometry, **_dense(node),
@@ -205,7 +205,7 @@ def _general(
     for g in range(group):
         packed = panels(w[..., g * each : (g + 1) * each].reshape(-1, each))
         to.step(
-            "i8_conv" if packed.dtype == np.int8 else "i8_conv_w16",
+            "i8_qconv" if packed.dtype == np.int8 else "i8_qconv_w16",
             y=y + g * each * size, scratch=scratch, x=x + g * depth, w=to.const(packed, f"{node.name}.W"),
             b=b + g * each * 4, pad=pad,
             **{**ending, "s": scale + g * each * 4 if isinstance(scale, Pointer) else 0}, fx=flip(operand.dtype),
@@ -267,7 +267,7 @@ def _batches(node: Node, to: Lowering) -> None:
             )  # fmt: skip
         size = _bytes(ending)
         to.step(
-            "i8_gemm_w16",
+            "i8_qgemm_w16",
             y=target + int(entry) * m * n * size, scratch=scratch, a=left + int(of_a[entry]) * m * k, w=packed, b=sums,
             **ending, fa=flip(a.dtype), k=k, n=n, lda=k, ldc=n * size, m0=0, m1=m,
         )  # fmt: skip

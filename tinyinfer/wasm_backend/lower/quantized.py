@@ -91,12 +91,9 @@ def _expanded(to: Lowering, value: Value, like: Value) -> Pointer:
     layout = to.layout(like)
     if value.shape == like.shape:
         return to.input(value, layout)
-    pointer, strides = broadcast(to, value, like.shape, layout)
     target = to.scratch(like.type.size, f"{value.name}.expanded")
-    to.copy(
-        Strided(target, value.dtype, like.shape, strides_of(like.shape, layout)),
-        Strided(pointer, value.dtype, like.shape, strides),
-    )
+    dense = Strided(target, value.dtype, like.shape, strides_of(like.shape, layout))
+    to.copy(dense, broadcast(to, value, like.shape, layout))
     return target
 
 
