@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import onnx
 import pytest
 
-from tests.commands import complete, run
+from tests.commands import cells, complete, run
 from tests.small_models import adder, classifier, save
 
 RNG = np.random.default_rng(0)
@@ -77,6 +80,42 @@ class TestCalibrated:
         stem = next(n for n in onnx.load(tmp_path / "x.onnx").graph.node if n.name == "stem")
         assert stem.input[1] == "w0"
 
+    def test_report(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        out = run("quantize", blots, "--calibration", pictures, "--report", tmp_path / "report").stdout
+        assert cells(out, "stem")[:2] == ["stem", "Conv"]
+        data = json.loads((tmp_path / "report" / "sensitivity.json").read_text())
+        assert [layer["node"] for layer in data["layers"]] == ["stem", "body", "head"]
+        assert sum(layer["share"] for layer in data["layers"]) == pytest.approx(1)
+        rows = list(csv.DictReader((tmp_path / "report" / "sensitivity.csv").open()))
+        assert [row["node"] for row in rows] == ["stem", "body", "head"]
+        ElementTree.parse(tmp_path / "report" / "sensitivity.svg")
+
+    def test_keep_accuracy(self, blots: Path, pictures: Path) -> None:
+        out = run("quantize", blots, "--calibration", pictures, "--keep-accuracy", "0.5").stdout
+        assert "layers left in float: none" in out
+
+
+class TestWithoutCalibration:
+    def test_dynamic(self, blots: Path, tmp_path: Path) -> None:
+        run("quantize", blots, "--dynamic", "-o", tmp_path / "x.onnx")
+        assert {"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"} <= types(tmp_path / "x.onnx")
+
+    def test_weights_alone(self, blots: Path) -> None:
+        run("quantize", blots, "--weight-only", "int4", "--block-size", "16")
+        assert "MatMulNBits" in types(blots.parent / "blots.int4.onnx")
+        run("quantize", blots, "--weight-only", "int8")
+        assert "DequantizeLinear" in types(blots.parent / "blots.int8.onnx")
+
+    def test_options_that_do_not_go_together(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        for options, hint in (
+            (["--dynamic", "--calibration", pictures], "--calibration"),
+            (["--weight-only", "int8", "--report", tmp_path], "--report"),
+            (["--dynamic", "--weight-only", "int8"], "--weight-only"),
+            (["--calibration", pictures, "--block-size", "32"], "--block-size"),
+        ):
+            assert hint in run("quantize", blots, *options, code=2).stderr
+        assert not list(tmp_path.glob("*.int8.onnx"))
+
 
 class TestErrors:
     def test_nothing_is_written(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
@@ -120,6 +159,14 @@ class TestErrors:
     def test_unwritable_output(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
         out = tmp_path / "none" / "x.onnx"
         assert "there is no folder" in error(blots, "--calibration", pictures, "-o", out)
+
+    def test_report_that_is_a_file(self, blots: Path, pictures: Path) -> None:
+        assert "expected a folder for the report" in error(blots, "--calibration", pictures, "--report", blots)
+
+    def test_accuracy_out_of_range(self, blots: Path, pictures: Path) -> None:
+        assert "the accuracy to keep is 99.0; accepted: more than 0, up to 1" in error(
+            blots, "--calibration", pictures, "--keep-accuracy", "99"
+        )
 
     def test_one_paragraph_and_no_traceback(self, blots: Path, tmp_path: Path) -> None:
         done = complete("quantize", blots, "--calibration", tmp_path / "none.npz")

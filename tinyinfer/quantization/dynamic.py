@@ -104,7 +104,8 @@ class _Rewriting:
         # Along the channels of the sums, which a convolution has before its spatial dimensions.
         scale = params.scale.reshape(-1, *[1] * (weights.ndim - 2)) if conv and self._per_channel else params.scale
         w_scale = editor.add_constant(scale, f"{label}_scale")
-        zero = editor.add_constant(params.zero_point, f"{label}_zero_point")
+        # Symmetric: the same zero point for all channels, and runtimes want one number.
+        zero = editor.add_constant(params.zero_point.reshape(-1)[0].reshape(()), f"{label}_zero_point")
         nodes, (x, x_scale, x_zero) = self._activation(node.input[0])
         sums, floats, scales = (editor.unique(f"{node.output[0]}_{s}") for s in ("sums", "float", "scales"))
         product = helper.make_node(

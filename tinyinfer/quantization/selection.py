@@ -56,6 +56,8 @@ class Selection:
     constants: list[tuple[str, int]] = field(default_factory=list)
     """Constant operands, node and position, that are quantised like activations."""
     weighted: list[Weighted] = field(default_factory=list)
+    results: dict[str, str] = field(default_factory=dict)
+    """The tensor that counts as the result of a node: what is left after its clip, by the node's name."""
     group_of: dict[str, str] = field(default_factory=dict)
     """The representative of the tensors that share a scale with a tensor."""
 
@@ -65,20 +67,21 @@ def select(
     op_types: Collection[str] | None = None,
     nodes: Iterable[str] | None = None,
     exclude: Iterable[str] = (),
+    allow_nothing: bool = False,
 ) -> Selection:
     """Choose what to quantise: of the given operator types and nodes (None: all), without those to exclude.
 
     QuantizationError for names that the model does not have and for types that cannot be quantised, and when nothing
-    is left.
+    is left, unless that is allowed.
     """
     require_known(op_types or (), OP_TYPES, "operator type")
     names = [n.name for n in editor.nodes]
-    only, without = set(nodes) if nodes else set(names), set(exclude)
+    only, without = set(names) if nodes is None else set(nodes), set(exclude)
     require_known(sorted(only | without), names, "node")
     allowed = {n.name for n in editor.nodes if n.op_type in (op_types or OP_TYPES)} & only - without
     chosen = _Choice(editor, allowed)
     selection = chosen.selection()
-    if not selection.nodes:
+    if not selection.nodes and not allow_nothing:
         raise QuantizationError(
             "nothing to quantise: the model has no Conv, ConvTranspose, Gemm or MatMul with float operands, or all of "
             "them are excluded"
@@ -194,6 +197,7 @@ class _Choice:
             if node.name not in self._chosen:
                 continue
             found.nodes.append(node.name)
+            found.results[node.name] = self._result(node)
             weighted = self._weighted(node)
             if weighted is not None:
                 found.weighted.append(weighted)

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from tinyinfer.errors import QuantizationError, TinyInferError
-from tinyinfer.quantization.bias_correction import bias_changes
-from tinyinfer.quantization.editing import Editor
-from tinyinfer.quantization.histogram import Histogram
-from tinyinfer.quantization.insertion import Scheme, activation_params, insert
+from tinyinfer.quantization.insertion import Scheme
 from tinyinfer.quantization.kinds import CalibrationMethod, QuantFormat, QuantType
-from tinyinfer.quantization.preparation import ModelInput, prepare
-from tinyinfer.quantization.readers import CalibrationData, Replay
-from tinyinfer.quantization.running import Progress, each_sample, no_progress
-from tinyinfer.quantization.selection import Selection, select
-from tinyinfer.quantization.thresholds import DEFAULT_PERCENTILE, Range, choose_range
+from tinyinfer.quantization.mixed import choose_float_layers
+from tinyinfer.quantization.preparation import ModelInput
+from tinyinfer.quantization.quantizer import Calibration, Quantizer
+from tinyinfer.quantization.readers import CalibrationData
+from tinyinfer.quantization.running import Progress, no_progress
 from tinyinfer.wasm_backend.tinf import write_atomically
 
 ACTIVATION_TYPES = WEIGHT_TYPES = (QuantType.QInt8, QuantType.QUInt8)
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How ranges follow from what was observed."""
-
-    method: CalibrationMethod = CalibrationMethod.MinMax
-    percentile: float = DEFAULT_PERCENTILE
-    moving_average: bool = False
 
 
 # Names in `extra_options`, as in onnxruntime.quantization: where they go.
@@ -60,6 +47,8 @@ def quantize_static(
     extra_options: Mapping[str, Any] | None = None,
     *,
     bias_correction: bool = True,
+    cross_layer_equalization: bool | None = None,
+    keep_accuracy: float | None = None,
     progress: Progress = no_progress,
 ) -> onnx.ModelProto:
     """Quantise a float model to int8 by running it on calibration data.
@@ -68,6 +57,11 @@ def quantize_static(
     form. Arguments have the names and meanings of `onnxruntime.quantization.quantize_static`; `per_channel` is on
     unless switched off. `calibration_data_reader` is a CalibrationDataReader or any iterable of dicts. `extra_options`:
     ActivationSymmetric, WeightSymmetric, CalibMovingAverage, CalibPercentile.
+
+    `bias_correction` takes the mean error of each channel back in its bias. `cross_layer_equalization` evens out the
+    ranges of channels across layers; by default where weights have one scale, which is where it helps.
+    `keep_accuracy` (more than 0, up to 1): leave layers in float, those that cost most first, until the model agrees
+    with the float one on this share of the calibration data.
 
     Raises QuantizationError (nothing to quantise, unknown names, a model that is quantised already, a tensor without
     range), FeedError (calibration data that does not fit the model), ModelError and UnsupportedError.
@@ -85,15 +79,20 @@ def quantize_static(
     calibration = Calibration(calibrate_method, **options["calibration"])
     if model_output is not None:
         check_output(Path(model_output))
-    proto = prepare(model_input)
-    selection = select(Editor(proto), op_types_to_quantize, nodes_to_quantize, nodes_to_exclude or ())
-    data = Replay(calibration_data_reader)
-    ranges = calibrate(proto, selection, data, calibration, scheme, progress)
-    changes = {}
-    if bias_correction:
-        params = activation_params(Editor(proto), selection, ranges, scheme)
-        changes = bias_changes(proto, selection, params, scheme, data, progress)
-    quantised = insert(proto, selection, ranges, scheme, changes)
+    quantizer = Quantizer(
+        model_input,
+        calibration_data_reader,
+        scheme,
+        calibration,
+        op_types=op_types_to_quantize,
+        nodes=nodes_to_quantize,
+        exclude=nodes_to_exclude or (),
+        bias_correction=bias_correction,
+        equalization=not per_channel if cross_layer_equalization is None else cross_layer_equalization,
+        progress=progress,
+    )
+    left_in_float = () if keep_accuracy is None else choose_float_layers(quantizer, keep_accuracy)
+    quantised = quantizer.model(left_in_float)
     if model_output is not None:
         save(quantised, Path(model_output))
     return quantised
@@ -117,28 +116,6 @@ def require_type(name: str, given: QuantType) -> QuantType:
     if given not in ACTIVATION_TYPES:
         raise QuantizationError(f"{name} is {given}; accepted: {', '.join(map(str, ACTIVATION_TYPES))}")
     return given
-
-
-def calibrate(
-    proto: onnx.ModelProto,
-    selection: Selection,
-    data: CalibrationData,
-    calibration: Calibration,
-    scheme: Scheme,
-    progress: Progress = no_progress,
-) -> dict[str, Range]:
-    """The range of every selected tensor. Memory is constant, whatever the amount of data."""
-    seen = {name: Histogram(name) for name in selection.tensors}
-    for tensors in each_sample(proto, selection.tensors, data, progress, "calibrating"):
-        for name, values in tensors.items():
-            seen[name].add(values)
-    return {
-        name: choose_range(
-            histogram, calibration.method, percentile=calibration.percentile,
-            moving_average=calibration.moving_average, symmetric=scheme.activation_symmetric,
-        )
-        for name, histogram in seen.items()
-    }  # fmt: skip
 
 
 def check_output(path: Path) -> None:
