@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
-from tests.models import conv_graph, reference, tiny_graph
+from tests.models import conv_graph, reference, tinf_of, tiny_graph
 from tests.website import Site, assert_no_workers, run_in_browser, serve
 from tinyinfer import compiler
 from tinyinfer.bundle import web_files
@@ -23,6 +23,7 @@ from tinyinfer.wasm_backend.kernel_module import TIERS, hashes, load_kernels
 
 KERNELS = {f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}
 SIZE = 40
+FAILED = "EngineError: the session's Worker failed: Uncaught EngineError: a thread failed"
 FEEDS = {"x": np.random.default_rng(5).standard_normal((1, 4, SIZE, SIZE)).astype(np.float32)}
 
 
@@ -138,6 +139,15 @@ def test_numbers_of_threads_that_cannot_be(threads: str, page: Page, site: Site)
     assert_no_workers(page)
 
 
+def test_small_models_have_one_thread(page: Page, site: Site) -> None:
+    site.files["model.tinf"] = tinf_of(tiny_graph())
+    body = """const session = await create({ threads: 3 });
+        const { y } = await session.run({ x: new Tensor("float32", new Float32Array(6), [2, 3]) });
+        return [session.threads, y.dims];"""
+    assert attempt(page, site, body) == [1, [2, 5]]
+    assert len(page.workers) == 1
+
+
 def test_without_isolation_there_is_one_thread_and_one_warning(page: Page, site: Site) -> None:
     site.headers.pop("Cross-Origin-Embedder-Policy")
     warnings: list[str] = []
@@ -187,10 +197,12 @@ class Once(dict[str, bytes]):
 
 
 def test_a_thread_that_cannot_start(page: Page, site: Site) -> None:
+    """The session may have begun to work before that shows; then it ends."""
     site.files = Once(site.files)
-    assert attempt(page, site, "return await create({ threads: 2 });") == (
-        "EngineError: a thread cannot start: its script could not be loaded"
-    )
+    body = """const session = await create({ threads: 2 });
+        await new Promise(resolve => setTimeout(resolve, 1000));
+        return await session.run({ x }).then(() => "ran");"""
+    assert attempt(page, site, body) == f"{FAILED}: its script could not be loaded"
     assert_no_workers(page)
 
 
@@ -201,5 +213,5 @@ def test_a_thread_that_dies_ends_the_session(page: Page, site: Site) -> None:
     body = """const session = await create({ threads: 2 });
         await new Promise(resolve => setTimeout(resolve, 500));
         return await session.run({ x }).then(() => "ran");"""
-    assert attempt(page, site, body) == "EngineError: the session's Worker failed: Uncaught Error: lost"
+    assert attempt(page, site, body) == f"{FAILED}: Uncaught Error: lost"
     assert_no_workers(page)

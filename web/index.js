@@ -166,7 +166,7 @@ export class InferenceSession {
     return this.#model.tier;
   }
 
-  /** How many threads share the work. */
+  /** How many threads share the work: one if that is all it needs. */
   get threads() {
     return this.#model.threads;
   }

@@ -25,29 +25,22 @@ export class Runtime {
   #team;
 
   /**
-   * Starts the other threads, too.
+   * Starts the other threads, too, if there is work to share.
    * @param {Model} model
    * @param {WebAssembly.Memory} memory from `allocate`, with the weights in it
    * @param {WebAssembly.Module} module the kernels; over a shared memory if there are several threads
    * @param {number} threads
-   * @returns {Promise<Runtime>}
-   * @throws {EngineError} when a thread cannot start
    * @throws {PlanError} when a step does not fit its kernel
    */
-  static async create(model, memory, module, threads) {
+  constructor(model, memory, module, threads) {
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-    const runtime = new Runtime(model, memory, exports);
     const plans = model.plans.map(({ steps }) => steps);
-    if (threads > 1) runtime.#team = await gather(module, memory, plans, threads, exports);
-    return runtime;
-  }
-
-  /** @param {Model} model @param {WebAssembly.Memory} memory @param {WebAssembly.Exports} exports @private */
-  constructor(model, memory, exports) {
+    this.threads = plans.flat().some(step => step.split) ? threads : 1;
     this.#plans = model.plans;
     this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
     this.#bytes = new Uint8Array(memory.buffer);
     this.#size = model.size;
+    if (this.threads > 1) this.#team = gather(module, memory, plans, threads, exports);
   }
 
   /** Bytes of linear memory: the peak, since it never grows. */
@@ -66,11 +59,10 @@ export class Runtime {
   run(index, feeds, names) {
     this.#prepare(index, feeds);
     const calls = this.#calls[index];
-    const team = this.#teamFor(index);
     let i = 0;
     try {
-      if (team) {
-        i = team.run(index);
+      if (this.#team) {
+        i = this.#team.run(index);
         // The call that failed in a thread fails here too, and says why.
         if (i >= 0) calls[i].call(...calls[i].args);
         if (i >= 0) throw new EngineError("a thread failed");
@@ -97,7 +89,7 @@ export class Runtime {
     const now = () => performance.timeOrigin + performance.now();
     let last = now();
     const ends =
-      this.#teamFor(index)?.time(index) ??
+      this.#team?.time(index) ??
       this.#calls[index].map(({ call, args }) => {
         call(...args);
         return now();
@@ -110,15 +102,10 @@ export class Runtime {
     });
   }
 
-  /** The threads, if the plan has anything that is worth sharing. @param {number} index */
-  #teamFor(index) {
-    return this.#plans[index].steps.some(step => step.split) ? this.#team : undefined;
-  }
-
   /** @param {number} index @param {Data[]} feeds */
   #prepare(index, feeds) {
     const { inputs } = this.#plans[index];
-    this.#teamFor(index)?.signal();
+    this.#team?.signal();
     for (const [i, { address }] of inputs.entries()) {
       const { buffer, byteOffset, byteLength } = feeds[i];
       this.#bytes.set(new Uint8Array(buffer, byteOffset, byteLength), address);

@@ -177,31 +177,26 @@ export class Team {
 }
 
 /**
- * Start the other threads of a team.
+ * A team of this thread and others, which take part in runs as soon as they have started. One that cannot start, or dies,
+ * is an error of this Worker.
  * @param {WebAssembly.Module} module
  * @param {WebAssembly.Memory} memory
  * @param {Step[][]} plans
  * @param {number} threads
  * @param {WebAssembly.Exports} exports the kernels of this thread
- * @returns {Promise<Team>}
- * @throws {EngineError} when a Worker cannot start
  */
-export async function gather(module, memory, plans, threads, exports) {
+export function gather(module, memory, plans, threads, exports) {
   const words = plans.map(plan => plan.reduce((sum, step) => sum + cut(step, threads).length, 2));
   const steps = Math.max(...plans.map(({ length }) => length));
   const buffer = new SharedArrayBuffer(8 * steps + 4 * words.reduce((sum, n) => sum + n, JOBS));
   const membership = { module, memory, plans, buffer, threads, thread: 0 };
-  const start = (/** @type {number} */ thread) =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(self.location.href, { type: "module" });
-      worker.onmessage = resolve;
-      worker.onerror = event =>
-        reject(
-          new EngineError(`a thread cannot start: ${event.message ?? "its script could not be loaded"}`),
-        );
-      worker.postMessage({ join: { ...membership, thread } });
-    });
-  await Promise.all(Array.from({ length: threads - 1 }, (_, i) => start(i + 1)));
+  for (let thread = 1; thread < threads; thread++) {
+    const worker = new Worker(self.location.href, { type: "module" });
+    worker.onerror = event => {
+      throw new EngineError(`a thread failed: ${event.message ?? "its script could not be loaded"}`);
+    };
+    worker.postMessage({ join: { ...membership, thread } });
+  }
   return new Team(membership, exports);
 }
 
@@ -209,7 +204,5 @@ export async function gather(module, memory, plans, threads, exports) {
 export function join(membership) {
   const { module, memory } = membership;
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const team = new Team(membership, exports);
-  self.postMessage("ready");
-  team.serve();
+  new Team(membership, exports).serve();
 }

@@ -131,14 +131,14 @@ async function create({ module, kernels, tier }) {
         `${kernels.url} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
     );
   }
-  runtime = await Runtime.create(model, memory, module, threads);
+  runtime = new Runtime(model, memory, module, threads);
   loader = undefined;
   return {
     name: model.name,
     metadata: model.metadata,
     plans: model.plans.map(({ inputs, outputs }) => ({ inputs, outputs })),
     tier,
-    threads,
+    threads: runtime.threads,
     memory: runtime.memory,
     bytes: { model: bytes, kernels: kernels.bytes },
   };

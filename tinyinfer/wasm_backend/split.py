@@ -75,7 +75,7 @@ SHARES = {
     "lrn": Shares("channels"),
     "resize": Shares("inner"),
     "copy": Shares("n5"),
-    "transpose": Shares("rows", 8),
+    "transpose": Shares("rows", 16),
     "gather": Shares("run"),
     "gather_panels": Shares("k"),
     "softmax": _LANES,
