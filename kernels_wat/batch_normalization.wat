@@ -1,11 +1,13 @@
 ;; batch_normalization — y[r,i] = madd(x[r,i] − mean[p], a[p], b[p]) over rows of n elements
-;; Layout    s = 0: p = r mod c, one channel a row ([n·c][hw]) · s = 4: p = i, all channels in a row ([hw][c])
-;; Writes    rows m0 ≤ r < m1; reads up to 12 bytes past x, mean, a and b · y = x allowed
+;; Layout    rows ldy and ldx bytes apart · s = 0: p = r mod c, one channel a row ([n·c][hw]) · s = 4: p = i, all
+;;           channels in a row ([hw][c])
+;; Writes    rows m0 ≤ r < m1; reads up to 12 bytes past x, mean, a and b · y = x allowed where ldy = ldx
 (module
   (func $f32_batchnorm (export "f32_batchnorm")
     (param $y i32) (param $x i32) (param $mean i32) (param $a i32) (param $b i32)
-    (param $c i32) (param $n i32) (param $s i32) (param $m0 i32) (param $m1 i32)
-    (local $m i32) (local $p i32) (local $q i32) (local $rest i32) (local $px i32) (local $py i32)
+    (param $c i32) (param $n i32) (param $s i32)
+    (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
+    (local $m i32) (local $p i32) (local $rest i32) (local $px i32) (local $py i32)
     (local $vm v128) (local $va v128) (local $vb v128)
     (local.set $m (local.get $m0))
     (block $done
@@ -16,9 +18,8 @@
           (select (i32.const 0)
             (i32.shl (i32.rem_u (local.get $m) (local.get $c)) (i32.const 2))
             (local.get $s)))
-        (local.set $q (i32.shl (i32.mul (local.get $m) (local.get $n)) (i32.const 2)))
-        (local.set $px (i32.add (local.get $x) (local.get $q)))
-        (local.set $py (i32.add (local.get $y) (local.get $q)))
+        (local.set $px (i32.add (local.get $x) (i32.mul (local.get $m) (local.get $ldx))))
+        (local.set $py (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $ldy))))
         (local.set $vm (v128.load32_splat (i32.add (local.get $mean) (local.get $p))))
         (local.set $va (v128.load32_splat (i32.add (local.get $a) (local.get $p))))
         (local.set $vb (v128.load32_splat (i32.add (local.get $b) (local.get $p))))

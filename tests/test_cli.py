@@ -343,6 +343,7 @@ class TestInspect:
         assert cells(out, "Conv") == ["Conv", "2", "2", "clamp ×2, residual ×1"]
         assert "a blot" in out
         assert "× the lower bound of" in out
+        assert "× (weights + lower bound)" in out
 
     def test_plan_lists_every_step(self, blots: Path) -> None:
         plan = tinyinfer.compile(blots).plan

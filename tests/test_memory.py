@@ -1,11 +1,19 @@
-"""Static memory placement: nothing alive together overlaps, takeovers share a place, the bound is a bound."""
+"""Static memory placement: nothing alive together overlaps, takeovers share a place, the bounds are bounds."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyinfer.wasm_backend import memory
+from tinyinfer import registry
+from tinyinfer.graph import GraphBuilder, Value
+from tinyinfer.types import DType, TensorType
+from tinyinfer.wasm_backend import bound, memory
 from tinyinfer.wasm_backend.memory import ALIGNMENT, Buffer, align
 
 
@@ -63,3 +71,65 @@ def test_a_buffer_made_in_the_same_step_gives_nothing() -> None:
 
 def test_nothing_needs_nothing() -> None:
     assert memory.place([]) == memory.live_bound([]) == 0
+
+
+def scattered() -> list[Buffer]:
+    """Buffers of very different sizes that come and go at random."""
+    chance = random.Random(27)
+    made = []
+    for i in range(60):
+        first, nbytes = chance.randrange(60), chance.choice([64, 1000, 20_000, 100_000]) * chance.randint(1, 9)
+        made.append(Buffer(f"b{i}", nbytes, first, first + int(chance.expovariate(0.12))))
+    return made
+
+
+def test_the_search_finds_what_no_fixed_order_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = scattered()
+    assert memory.place(made) == memory.live_bound(made)
+    offsets = [b.offset for b in made]
+    memory.place(made)
+    assert [b.offset for b in made] == offsets
+    monkeypatch.setattr(memory, "PATIENCE", 0)
+    assert memory.place(made) > memory.live_bound(made)
+
+
+# ── the bound of a graph ─────────────────────────────────────────────────────────────────────────────────────────────
+
+SIZE = 8 * 4 * 4 * 4
+"""Bytes of a feature map [1, 8, 4, 4]."""
+
+
+def chain(b: GraphBuilder, x: Value) -> Value:
+    """A product needs its operand and its result; what is computed on its result needs nothing more."""
+    return b.add1("Abs", b.add1("MatMul", x, b.constant(np.eye(4, dtype=np.float32))))
+
+
+def residual(b: GraphBuilder, x: Value) -> Value:
+    """The input, which is added last, and two maps between it; the sum lies on the input."""
+    w = b.constant(np.eye(4, dtype=np.float32))
+    return b.add1("MatMul", b.add1("MatMul", x, w), w, None, x)
+
+
+def parts(b: GraphBuilder, x: Value) -> Value:
+    """Both halves of the result are parts of it."""
+    w = b.constant(np.eye(4, dtype=np.float32))
+    return b.add1("Concat", b.add1("MatMul", x, w), x, axis=1)
+
+
+def slices(b: GraphBuilder, x: Value) -> Value:
+    """A quarter of the input is all that is left of it."""
+    quarter = b.add1("Slice", x, starts=(0, 0, 0, 0), sizes=(1, 2, 4, 4), steps=(1, 1, 1, 1))
+    return b.add1("MatMul", quarter, b.constant(np.eye(4, dtype=np.float32)))
+
+
+def reshapes(b: GraphBuilder, x: Value) -> Value:
+    return b.add1("Transpose", b.add1("Reshape", x, shape=(8, 16)), perm=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("build", "maps"), [(chain, 2), (residual, 2), (parts, 2), (slices, 1), (reshapes, 1)]
+)
+def test_the_least_that_a_graph_needs(build: Callable[[GraphBuilder, Value], Value], maps: int) -> None:
+    b = registry.builder("bound")
+    b.output("y", build(b, b.input("x", TensorType(DType.FLOAT, (1, 8, 4, 4)))))
+    assert bound.live_bound(b.build()) == maps * SIZE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.differential import assert_same_bits, describe, run_hostile
 from tests.graphs import feeds
 from tests.strategies import seeds, tensor
-from tinyinfer import compiler, passes, registry
+from tinyinfer import compiler, passes, registry, rewrite
 from tinyinfer.graph import Graph, GraphBuilder, Value
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Clamp, DType, TensorType
@@ -132,13 +132,14 @@ def graphs(draw: st.DrawFn) -> Graph:
         values.extend(v for v in grown if v is not None and v.type.rank >= 2 and v.type.size <= 6000)
     for i, v in enumerate(dict.fromkeys([values[-1], *draw(st.lists(st.sampled_from(values), max_size=3))])):
         b.output(f"y{i}", v)
-    return b.build()
+    return rewrite.prune(b.build())
 
 
 @settings(max_examples=300)
 @given(graphs(), seeds(), st.integers(0, 2**20))
 def test_parts_have_the_bits_of_the_reference(engine: str, graph: Graph, seed: int, at: int) -> None:
     plan, given_ = compiler.lower(graph), feeds(graph, seed)
+    assert plan.live_bytes <= plan.arena_bytes
     actual = run_hostile(plan, given_, engine, 0xFF, at)
     for name, expected in interpreter.run(graph, given_, registry.reference_of).items():
         assert_same_bits(actual[name], expected, f"{graph}\n{describe(plan)}\noutput {name}")

@@ -140,14 +140,17 @@ def show_graphs(before: Graph, after: Graph) -> None:
 
 
 def show_memory(plan: Plan) -> None:
-    """Print the memory of a plan: its parts and how close the arena is to the least possible."""
+    """Print the memory of a plan: its parts and how close they are to the least possible."""
     bound = f"the lower bound of {console.size(plan.live_bytes)}"
     ratio = f"{plan.arena_bytes / plan.live_bytes:.3f} × {bound}" if plan.live_bytes else ""
+    least = plan.weight_bytes + plan.live_bytes
+    peak = f"{plan.memory_bytes / least:.3f} × (weights + lower bound), whole pages of 64 KiB" if least else ""
     rows = [
         ["weights", console.size(plan.weight_bytes), ""],
         # A plan read from a file knows its arena only up to the rounding of linear memory to whole pages.
         ["arena", console.size(plan.arena_bytes), ratio if plan.regions else f"pages included; {bound}"],
-        ["linear memory", console.size(plan.memory_bytes), f"{len(plan.steps):,} steps, {len(plan.nodes):,} nodes"],
+        ["linear memory", console.size(plan.memory_bytes), peak],
+        ["plan", "", f"{len(plan.steps):,} steps, {len(plan.nodes):,} nodes"],
     ]
     inputs = ", ".join(f"{b.name} {'×'.join(map(str, b.shape))}" for b in plan.inputs)
     console.show_table(f"Memory for {inputs}", ["", ">size", ""], rows)

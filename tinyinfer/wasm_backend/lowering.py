@@ -18,6 +18,7 @@ from tinyinfer.errors import PlanError
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend import memory, placement, tinf
+from tinyinfer.wasm_backend.bound import live_bound
 from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.layout import Layouts
@@ -367,7 +368,7 @@ class Lowering:
             weights_offset=weights_offset,
             arena_offset=arena_offset,
             arena_bytes=arena_bytes,
-            live_bytes=memory.live_bound(self._buffers),
+            live_bytes=live_bound(self._graph),
             memory_bytes=-(-end // PAGE) * PAGE,
             regions=tuple(Region(b.label, b.offset, b.nbytes, b.first, b.last) for b in self._buffers),
         )

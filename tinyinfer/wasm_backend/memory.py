@@ -7,8 +7,9 @@ never do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 ALIGNMENT = 64
 CONSTANTS = 64
@@ -62,40 +63,51 @@ class _Group:
         return self.first <= other.last and other.first <= self.last
 
 
-# No single order of placement is best for every network: the smallest arena of these wins.
+# No single order of placement is best for every network: the smallest arena of these wins, or what is found from it.
 ORDERS: list[Callable[[_Group], tuple[int, int]]] = [
     lambda g: (-g.nbytes, g.first),
     lambda g: (-g.nbytes * (g.last - g.first + 1), g.first),
     lambda g: (g.first, -g.nbytes),
     lambda g: (g.first - g.last, -g.nbytes),
 ]
+PATIENCE = 200
+"""How often the search for a better order may fail in a row before it ends."""
 
 
-def place(buffers: Iterable[Buffer]) -> int:
+def place(buffers: Sequence[Buffer]) -> int:
     """Set `offset` (relative to the arena) of every buffer and return the arena's size in bytes."""
     groups = _share(buffers)
-    bound = _bound(groups)
-    best: list[int] = []
-    smallest = -1
-    for order in ORDERS:
-        ranked = sorted(range(len(groups)), key=lambda i: (order(groups[i]), groups[i].buffers[0].label))
-        offsets, size = _first_fit(groups, ranked)
-        if smallest < 0 or size < smallest:
-            best, smallest = offsets, size
-        if smallest == bound:
-            break
-    for group, offset in zip(groups, best, strict=True):
+    offsets, size = _search(groups, live_bound(buffers))
+    for group, offset in zip(groups, offsets, strict=True):
         for buffer in group.buffers:
             buffer.offset = offset
-    return max(smallest, 0)
+    return size
 
 
-def live_bound(buffers: Iterable[Buffer]) -> int:
+def _search(groups: list[_Group], bound: int) -> tuple[list[int], int]:
+    """Offsets and the arena's size. As long as it is above the bound, who ends on top is placed earlier: at a random
+    earlier place in the order, the same in every run."""
+    labels = [group.buffers[0].label for group in groups]
+    orders = [sorted(range(len(groups)), key=lambda i: (rank(groups[i]), labels[i])) for rank in ORDERS]
+    offsets, size, order = min(((*_first_fit(groups, o), o) for o in orders), key=lambda found: found[1])
+    chance = Random(0)
+    tried, top, failures = list(order), offsets, 0
+    while size > bound and failures < PATIENCE:
+        for i in [i for i in tried if top[i] + groups[i].nbytes >= size]:
+            at = tried.index(i)
+            tried.insert(chance.randrange(at + 1), tried.pop(at))
+        top, height = _first_fit(groups, tried)
+        failures += 1
+        if height < size:
+            offsets, size, order, failures = top, height, list(tried), 0
+        elif height > size + size // 8:
+            tried, top = list(order), offsets
+    return offsets, size
+
+
+def live_bound(buffers: Sequence[Buffer]) -> int:
     """The largest sum of bytes alive at one step, takeovers counted once: no placement can need less."""
-    return _bound(_share(buffers))
-
-
-def _bound(groups: list[_Group]) -> int:
+    groups = _share(buffers)
     steps = {g.first for g in groups}
     return max((sum(g.nbytes for g in groups if g.first <= step <= g.last) for step in steps), default=0)
 
@@ -117,7 +129,7 @@ def _first_fit(groups: list[_Group], order: list[int]) -> tuple[list[int], int]:
     return offsets, max((o + g.nbytes for o, g in zip(offsets, groups, strict=True)), default=0)
 
 
-def _share(buffers: Iterable[Buffer]) -> list[_Group]:
+def _share(buffers: Sequence[Buffer]) -> list[_Group]:
     home: dict[Buffer, _Group] = {}
     groups: list[_Group] = []
     for buffer in sorted(buffers, key=lambda b: b.first):

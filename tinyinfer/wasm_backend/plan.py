@@ -79,7 +79,8 @@ class Region:
 class Plan:
     """Everything a run needs besides the kernels.
 
-    `memory_bytes` is the whole linear memory. A run writes the inputs, makes the calls in order and reads the outputs.
+    `memory_bytes` is the whole linear memory, `live_bytes` the least that activations need (`bound.live_bound`).
+    A run writes the inputs, makes the calls in order and reads the outputs.
     """
 
     inputs: tuple[Binding, ...]

@@ -9,7 +9,7 @@ import numpy as np
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend.lower.elementwise import one_loop, one_row
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Rows
 from tinyinfer.wasm_backend.strides import Layout, channels_last, equivalent, plain
 
 
@@ -18,8 +18,12 @@ def batch_normalization(node: Node, to: Lowering) -> None:
     x, scale, bias, mean, var = node.operands
     factor = _factor(node, to, scale, var)
     layout = _map_layout(to, node)
-    source = to.input(x, layout)
-    y = to.output(node.output, inplace=x, layout=layout)
+    if layout[-1] == 1:
+        source, y = to.rows(x, layout), to.output_rows(node.output, layout, inplace=x)
+    else:
+        pixels = math.prod(x.shape[2:]) * 4
+        source = Rows(to.input(x, layout), pixels)
+        y = Rows(to.output(node.output, inplace=x, layout=layout), pixels)
     _apply(to, y, source, to.input(mean), factor, to.input(bias), x.shape, layout, x.shape[0])
 
 
@@ -50,9 +54,11 @@ def instance_normalization(node: Node, to: Lowering) -> None:
         c=channels, n=math.prod(x.shape[2:]), inner=inner, m0=0, m1=batch * channels,
     )  # fmt: skip
     y = to.output(node.output, inplace=x, layout=layout)
+    row = (channels if layout[-1] == 1 else math.prod(x.shape[2:])) * 4
     for image in range(batch):
         pixels, own = image * (x.type.size // batch) * 4, image * channels * 4
-        _apply(to, y + pixels, source + pixels, mean + own, factor + own, to.input(bias), x.shape, layout, 1)
+        maps = Rows(y + pixels, row), Rows(source + pixels, row)
+        _apply(to, *maps, mean + own, factor + own, to.input(bias), x.shape, layout, 1)
 
 
 def layer_normalization(node: Node, to: Lowering) -> None:
@@ -91,7 +97,7 @@ def _map_layout(to: Lowering, node: Node) -> Layout:
 
 
 def _apply(
-    to: Lowering, y: Pointer, x: Pointer, mean: Pointer, factor: Pointer, bias: Pointer,
+    to: Lowering, y: Rows, x: Rows, mean: Pointer, factor: Pointer, bias: Pointer,
     shape: tuple[int, ...], layout: Layout, images: int,
 ) -> None:  # fmt: skip
     """f32_batchnorm over `images` feature maps of `shape`: rows of channels, or rows of one channel's pixels."""
@@ -100,5 +106,6 @@ def _apply(
     rows, n = (pixels, channels) if across else (channels, pixels)
     to.step(
         "f32_batchnorm",
-        y=y, x=x, mean=mean, a=factor, b=bias, c=channels, n=n, s=4 if across else 0, m0=0, m1=images * rows,
+        y=y.pointer, x=x.pointer, mean=mean, a=factor, b=bias, c=channels, n=n, s=4 if across else 0,
+        ldy=y.pitch, ldx=x.pitch, m0=0, m1=images * rows,
     )  # fmt: skip

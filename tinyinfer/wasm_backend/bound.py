@@ -1,0 +1,81 @@
+"""The least memory that the activations of a graph need, whatever the plan: what the arena is compared with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.wasm_backend.placement import ELEMENTWISE
+
+OVERWRITTEN = {
+    "BatchNormalization": 0, "Conv": 3, "InstanceNormalization": 0, "LayerNormalization": 0, "LogSoftmax": 0,
+    "MatMul": 3, "Softmax": 0,
+}  # fmt: skip
+"""The operand that the result of other operators than element-wise ones may lie on."""
+
+
+def live_bound(graph: Graph) -> int:
+    """The largest sum of bytes needed at one node: operands that are read later, all that this node reads and makes.
+
+    Inputs count from the beginning and outputs to the end. Nothing counts twice that could be the same bytes: shapes
+    and orders of one tensor, parts of a whole, results that may lie on an operand read for the last time.
+    """
+    alive = _Alive(graph)
+    return max((alive.at(i, node) for i, node in enumerate(graph.nodes)), default=alive.inputs())
+
+
+class _Alive:
+    def __init__(self, graph: Graph) -> None:
+        self._last = {v: i for i, node in enumerate(graph.nodes) for v in node.operands}
+        self._last.update(dict.fromkeys(graph.outputs.values(), len(graph.nodes)))
+        self._tensors = {v: v for v in graph.inputs.values()}
+        self._ends = {v: self._last.get(v, -1) for v in graph.inputs.values()}
+        self._wholes: dict[Value, list[tuple[int, Value]]] = defaultdict(list)
+        for i, node in enumerate(graph.nodes):
+            self._add(i, node)
+        self._values = list(graph.inputs.values())
+
+    def _add(self, i: int, node: Node) -> None:
+        """Note which tensor every output is, when it is read last, and what is a part of what from this node on."""
+        variable = [self._tensors[v] for v in node.operands if v in self._tensors]
+        same = variable[0] if node.op in ("Reshape", "Transpose") and variable else None
+        for y in node.outputs:
+            self._tensors[y] = y if same is None else same
+            self._ends[self._tensors[y]] = max(self._ends.get(self._tensors[y], i), self._last.get(y, i))
+            if node.op in ("Split", "Slice") and variable:
+                self._wholes[y].append((i, variable[0]))
+            if node.op == "Concat":
+                for x in variable:
+                    self._wholes[x].append((i, y))
+
+    def inputs(self) -> int:
+        return sum(v.type.nbytes for v in self._values)
+
+    def at(self, i: int, node: Node) -> int:
+        """Bytes needed at a node; called for each in order."""
+        made = [y for y in node.outputs if self._tensors[y] is y]
+        now = [*self._values, *made]
+        self._values = [v for v in now if self._ends[v] > i]
+        taken = any(self._ends[x] == i and x.type.nbytes == y.type.nbytes for y in made for x in self._donors(node))
+        return self._bytes(now, i) - (made[0].type.nbytes if taken else 0)
+
+    def _donors(self, node: Node) -> Iterable[Value]:
+        every = node.op in ELEMENTWISE
+        chosen = (v for at, v in enumerate(node.inputs) if every or OVERWRITTEN.get(node.op) == at)
+        return (self._tensors[v] for v in chosen if v in self._tensors)
+
+    def _bytes(self, values: Iterable[Value], i: int) -> int:
+        """Bytes of values; parts of one that is there as well take none, those of one that is gone not more than it."""
+        there = set(values)
+        pieces: dict[Value, int] = defaultdict(int)
+        total = 0
+        for v in there:
+            wholes = [whole for since, whole in self._wholes[v] if since <= i]
+            if any(whole in there for whole in wholes):
+                continue
+            if wholes:
+                pieces[wholes[0]] += v.type.nbytes
+            else:
+                total += v.type.nbytes
+        return total + sum(min(n, whole.type.nbytes) for whole, n in pieces.items())
