@@ -8,5 +8,5 @@
   (func $avgpool_finish! (param $acc v128) (param $count i32) (result v128)
     (f32x4.div (local.get $acc) (f32x4.splat (f32.convert_i32_u (local.get $count)))))
 
-  (@kernel "f32_avgpool" (call $pool! (ref.func $avgpool_op!) (ref.func $avgpool_finish!) (f32.const 0)))
+  (@kernel "f32_avgpool" (call $pool! (ref.func $avgpool_op!) (ref.func $avgpool_finish!) (i32.const 0)))
 )

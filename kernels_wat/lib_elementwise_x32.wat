@@ -34,6 +34,39 @@
             (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 16))) (i32.const 0))))
         (br $rows))))
 
+  ;; map_x32 for long functions that are rarely called: two vectors at a time, and half the code.
+  (func $map_two_x32! (param $op (ref $unary)) (param $y i32) (param $x i32)
+                      (param $n i32) (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
+    (local $i i32) (local $row i32) (local $col i32) (local $rest i32) (local $py i32) (local $px i32)
+    (local $v0 v128) (local $v1 v128)
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $rows
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        (local.set $row (i32.div_u (local.get $i) (local.get $n)))
+        (local.set $col (i32.sub (local.get $i) (i32.mul (local.get $row) (local.get $n))))
+        (local.set $rest
+          (call $min_u! (i32.sub (local.get $n) (local.get $col)) (i32.sub (local.get $m1) (local.get $i))))
+        (local.set $i (i32.add (local.get $i) (local.get $rest)))
+        (local.set $col (i32.shl (local.get $col) (i32.const 2)))
+        (local.set $py
+          (i32.add (i32.add (local.get $y) (i32.mul (local.get $row) (local.get $ldy))) (local.get $col)))
+        (local.set $px
+          (i32.add (i32.add (local.get $x) (i32.mul (local.get $row) (local.get $ldx))) (local.get $col)))
+        (loop $vectors
+          (local.set $v0 (call_ref $unary (v128.load (local.get $px)) (local.get $op)))
+          (local.set $v1 (call_ref $unary (v128.load offset=16 (local.get $px)) (local.get $op)))
+          (call $store_x32! (local.get $py) (local.get $v0) (local.get $rest))
+          (if (i32.gt_s (local.get $rest) (i32.const 4))
+            (then
+              (call $store_x32! (i32.add (local.get $py) (i32.const 16)) (local.get $v1)
+                (i32.sub (local.get $rest) (i32.const 4)))))
+          (local.set $py (i32.add (local.get $py) (i32.const 32)))
+          (local.set $px (i32.add (local.get $px) (i32.const 32)))
+          (br_if $vectors
+            (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 8))) (i32.const 0))))
+        (br $rows))))
+
   ;; y[i] = op(x[i], a, b) with two scalars in all lanes; elements and requirements as in map_x32.
   (func $map_scalars_x32! (param $op (ref $ternary)) (param $y i32) (param $x i32) (param $a f32) (param $b f32)
                           (param $n i32) (param $ldy i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)

@@ -11,31 +11,26 @@
   (func $at_most! (param $x v128) (param $bound f32) (result v128)
     (f32x4.pmin (local.get $x) (f32x4.splat (local.get $bound))))
 
-  ;; x·log₂e rounded to an integer n by adding 1.5·2²³, whose low bits then hold n.
-  (func $exp_steps! (param $x v128) (result v128)
+  ;; x·log₂e rounded to an integer n by adding 1.5·2²³ + k, whose low bits then hold n + k.
+  (func $exp_steps! (param $x v128) (param $rounder f32) (result v128)
     (call $madd! (local.get $x)
       (f32x4.splat (f32.const 0x1.715476p+0))    ;; log₂e
-      (f32x4.splat (f32.const 0x1.8p+23))))
+      (f32x4.splat (local.get $rounder))))
 
   ;; e^r − 1 = r + r²·P(r), r = x − n·ln 2 in two parts (Cody and Waite), |r| ≤ ln(2)/2; t from $exp_steps!.
-  (func $exp_rest! (param $x v128) (param $t v128) (result v128)
-    (local $n v128) (local $r v128)
-    (local.set $n (f32x4.sub (local.get $t) (f32x4.splat (f32.const 0x1.8p+23))))
+  (func $exp_rest! (param $x v128) (param $t v128) (param $rounder f32) (result v128)
+    (local $n v128) (local $r v128) (local $p v128)
+    (local.set $n (f32x4.sub (local.get $t) (f32x4.splat (local.get $rounder))))
     (local.set $r
       (call $madd! (local.get $n) (f32x4.splat (f32.const -0x1.7f7d1cp-20))      ;; ln 2 − its high part
         (call $madd! (local.get $n) (f32x4.splat (f32.const -0x1.62e4p-1))       ;; ln 2, 15 bits: n·this is exact
           (local.get $x))))
-    (call $madd!
-      (f32x4.mul (local.get $r) (local.get $r))
-      (call $madd!
-        (call $madd!
-          (call $madd!
-            (call $madd! (f32x4.splat (f32.const 0x1.6abf3ap-10)) (local.get $r)
-              (f32x4.splat (f32.const 0x1.122c26p-7)))
-            (local.get $r) (f32x4.splat (f32.const 0x1.55579cp-5)))
-          (local.get $r) (f32x4.splat (f32.const 0x1.5554aap-3)))
-        (local.get $r) (f32x4.splat (f32.const 0x1.fffffep-2)))
-      (local.get $r)))
+    (local.set $p
+      (call $madd! (f32x4.splat (f32.const 0x1.6abf3ap-10)) (local.get $r) (f32x4.splat (f32.const 0x1.122c26p-7))))
+    (local.set $p (call $madd! (local.get $p) (local.get $r) (f32x4.splat (f32.const 0x1.55579cp-5))))
+    (local.set $p (call $madd! (local.get $p) (local.get $r) (f32x4.splat (f32.const 0x1.5554aap-3))))
+    (local.set $p (call $madd! (local.get $p) (local.get $r) (f32x4.splat (f32.const 0x1.fffffep-2))))
+    (call $madd! (f32x4.mul (local.get $r) (local.get $r)) (local.get $p) (local.get $r)))
 
   ;; 2ⁿ for the n in the low bits of the lanes, −126 ≤ n ≤ 127.
   (func $power_of_two! (param $n v128) (result v128)
@@ -45,40 +40,94 @@
   (func $exp! (param $x v128) (result v128)
     (local $c v128) (local $t v128) (local $half v128)
     (local.set $c (call $at_most! (call $at_least! (local.get $x) (f32.const -104.5)) (f32.const 89)))
-    (local.set $t (call $exp_steps! (local.get $c)))
+    (local.set $t (call $exp_steps! (local.get $c) (f32.const 0x1.8p+23)))
     (local.set $half (i32x4.shr_s (local.get $t) (i32.const 1)))
     (f32x4.mul
       (f32x4.mul
-        (f32x4.add (f32x4.splat (f32.const 1)) (call $exp_rest! (local.get $c) (local.get $t)))
+        (f32x4.add (f32x4.splat (f32.const 1))
+          (call $exp_rest! (local.get $c) (local.get $t) (f32.const 0x1.8p+23)))
         (call $power_of_two! (local.get $half)))
       (call $power_of_two! (i32x4.sub (local.get $t) (local.get $half)))))
 
+  ;; eˣ·2⁶⁵ for −104.5 ≤ x ≤ 42, as s·(e^r − 1) + s. The low bits of t are n + 65 and the bias of exponents, 127: s, shifted.
+  (func $exp_scaled! (param $x v128) (result v128)
+    (local $t v128) (local $scale v128)
+    (local.set $t (call $exp_steps! (local.get $x) (f32.const 0x1.80018p+23)))
+    (local.set $scale (i32x4.shl (local.get $t) (i32.const 23)))
+    (call $madd! (local.get $scale)
+      (call $exp_rest! (local.get $x) (local.get $t) (f32.const 0x1.80018p+23))
+      (local.get $scale)))
+
+  ;; $exp! of what is not positive.
+  (func $exp_of_negative! (param $x v128) (result v128)
+    (f32x4.mul
+      (call $exp_scaled! (call $at_least! (local.get $x) (f32.const -104.5)))
+      (f32x4.splat (f32.const 0x1p-65))))
+
   ;; e^−|x|.
   (func $exp_negative_abs! (param $x v128) (result v128)
-    (call $exp! (v128.or (local.get $x) (call $sign_bits!))))
+    (call $exp_of_negative! (v128.or (local.get $x) (call $sign_bits!))))
+
+  ;; 2^(x + k) as s·(2^f − 1) + s, s = 2^(n + k), n = x rounded, f = x − n. `rounder` is 1.5·2²³ + k + 127: see $exp_scaled!.
+  (func $exp2_scaled! (param $x v128) (param $rounder f32) (result v128)
+    (local $t v128) (local $f v128) (local $p v128) (local $scale v128)
+    (local.set $t (f32x4.add (local.get $x) (f32x4.splat (local.get $rounder))))
+    (local.set $f (f32x4.sub (local.get $x) (f32x4.sub (local.get $t) (f32x4.splat (local.get $rounder)))))
+    (local.set $p
+      (call $madd! (f32x4.splat (f32.const 0x1.416b54p-13)) (local.get $f) (f32x4.splat (f32.const 0x1.5f082ep-10))))
+    (local.set $p (call $madd! (local.get $p) (local.get $f) (f32x4.splat (f32.const 0x1.3b2de0p-7))))
+    (local.set $p (call $madd! (local.get $p) (local.get $f) (f32x4.splat (f32.const 0x1.c6af7cp-5))))
+    (local.set $p (call $madd! (local.get $p) (local.get $f) (f32x4.splat (f32.const 0x1.ebfbdcp-3))))
+    (local.set $p (call $madd! (local.get $p) (local.get $f) (f32x4.splat (f32.const 0x1.62e430p-1))))
+    (local.set $scale (i32x4.shl (local.get $t) (i32.const 23)))
+    (call $madd! (local.get $scale) (f32x4.mul (local.get $f) (local.get $p)) (local.get $scale)))
 
   ;; eˣ and eˣ − 1 for −80 ≤ x ≤ 0, as 2ⁿ·(e^r − 1) + 2ⁿ and … + (2ⁿ − 1).
   (func $exp_bounded! (param $x v128) (result v128)
     (local $t v128) (local $scale v128)
-    (local.set $t (call $exp_steps! (local.get $x)))
+    (local.set $t (call $exp_steps! (local.get $x) (f32.const 0x1.8p+23)))
     (local.set $scale (call $power_of_two! (local.get $t)))
-    (call $madd! (local.get $scale) (call $exp_rest! (local.get $x) (local.get $t)) (local.get $scale)))
+    (call $madd! (local.get $scale)
+      (call $exp_rest! (local.get $x) (local.get $t) (f32.const 0x1.8p+23))
+      (local.get $scale)))
   (func $expm1_bounded! (param $x v128) (result v128)
     (local $t v128) (local $scale v128)
-    (local.set $t (call $exp_steps! (local.get $x)))
+    (local.set $t (call $exp_steps! (local.get $x) (f32.const 0x1.8p+23)))
     (local.set $scale (call $power_of_two! (local.get $t)))
-    (call $madd! (local.get $scale) (call $exp_rest! (local.get $x) (local.get $t))
+    (call $madd! (local.get $scale)
+      (call $exp_rest! (local.get $x) (local.get $t) (f32.const 0x1.8p+23))
       (f32x4.sub (local.get $scale) (f32x4.splat (f32.const 1)))))
 
-  ;; 1 / (1 + e⁻ˣ) = (x < 0 ? e : 1) / (1 + e) with e = e^−|x|.
+  ;; eˣ / (eˣ + 1), both scaled by 2⁶⁵.
   (func $sigmoid! (param $x v128) (result v128)
-    (local $e v128) (local $one v128)
-    (local.set $e (call $exp_negative_abs! (local.get $x)))
-    (local.set $one (f32x4.splat (f32.const 1)))
-    (f32x4.div
-      (v128.bitselect (local.get $e) (local.get $one)
-        (f32x4.lt (local.get $x) (v128.const i32x4 0 0 0 0)))
-      (f32x4.add (local.get $one) (local.get $e))))
+    (local $e v128)
+    (local.set $e
+      (call $exp_scaled! (call $at_most! (call $at_least! (local.get $x) (f32.const -104.5)) (f32.const 20))))
+    (f32x4.div (local.get $e) (f32x4.add (local.get $e) (f32x4.splat (f32.const 0x1p+65)))))
+
+  ;; 2ˣ / (2ˣ + 1), both scaled by 2⁶⁵.
+  (func $sigmoid2! (param $x v128) (result v128)
+    (local $e v128)
+    (local.set $e
+      (call $exp2_scaled!
+        (call $at_most! (call $at_least! (local.get $x) (f32.const -151)) (f32.const 30))
+        (f32.const 0x1.80018p+23)))
+    (f32x4.div (local.get $e) (f32x4.add (local.get $e) (f32x4.splat (f32.const 0x1p+65)))))
+
+  ;; Φ(x), the normal distribution, for −16 ≤ x ≤ 0: ½·2^(x·Q(x)).
+  (func $normal_tail! (param $x v128) (result v128)
+    (local $q v128)
+    (local.set $q
+      (call $madd! (f32x4.splat (f32.const -0x1.7d6186p-19)) (local.get $x) (f32x4.splat (f32.const -0x1.4affa6p-15))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const -0x1.87440ap-13))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const 0x1.1d27aap-13))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const 0x1.ced2cap-8))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const 0x1.ae0a84p-5))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const -0x1.d63ac2p-2))))
+    (local.set $q (call $madd! (local.get $q) (local.get $x) (f32x4.splat (f32.const 0x1.26aed4p+0))))
+    (call $exp2_scaled!
+      (call $at_least! (f32x4.mul (local.get $x) (local.get $q)) (f32.const -126))
+      (f32.const 0x1.8000fcp+23)))
 
   ;; m = e^(−2·min(|x|, 10)) − 1; tanh |x| = −m / (2 + m), with the sign of x.
   (func $tanh! (param $x v128) (result v128)

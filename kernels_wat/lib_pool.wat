@@ -1,42 +1,57 @@
 ;; lib_pool — windows over channels-last feature maps
 ;; Layout    x [n][ih][iw][c], y [n][oh][ow][c]; pixels px and py bytes apart, rows and images following on
 ;; Window    rows oh·sh − pt + kh·dh, columns ow·sw − pl + kw·dw; the taps inside x take part, row-major
-;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 12 bytes past x
+;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 60 bytes past x
 (module
   (type $finish (func (param v128 i32) (result v128)))
 
   ;; How many of the positions start, start + d, … (k of them) lie before `limit`.
   (func $taps_before! (param $limit i32) (param $start i32) (param $d i32) (param $k i32) (result i32)
-    (select
-      (call $min_u! (local.get $k)
-        (i32.div_u
-          (i32.sub (i32.add (i32.sub (local.get $limit) (local.get $start)) (local.get $d)) (i32.const 1))
-          (local.get $d)))
-      (i32.const 0)
-      (i32.gt_s (local.get $limit) (local.get $start))))
+    (local $taps i32)
+    (local.set $taps (i32.sub (local.get $limit) (local.get $start)))
+    (if (i32.ne (local.get $d) (i32.const 1))
+      (then
+        (local.set $taps
+          (i32.div_s (i32.sub (i32.add (local.get $taps) (local.get $d)) (i32.const 1)) (local.get $d)))))
+    (select (call $min_u! (local.get $k) (local.get $taps)) (i32.const 0) (i32.gt_s (local.get $taps) (i32.const 0))))
 
-  ;; acc = op(acc, tap) over ny × nx taps from p on, dy and dx bytes apart.
-  (func $window! (param $op (ref $binary)) (param $acc v128) (param $p i32)
-                 (param $ny i32) (param $nx i32) (param $dy i32) (param $dx i32) (result v128)
-    (local $row i32) (local $tap i32) (local $y i32) (local $x i32)
+  ;; Up to sixteen channels of an output pixel: `rest` of them are stored. acc = op(acc, tap) from `start` on, over
+  ;; ny × nx taps from p on, dy and dx bytes apart; then finish(acc, count).
+  (func $window! (param $op (ref $binary)) (param $finish (ref $finish)) (param $start i32)
+                 (param $y i32) (param $p i32) (param $ny i32) (param $nx i32) (param $dy i32) (param $dx i32)
+                 (param $count i32) (param $rest i32)
+    (local $row i32) (local $tap i32) (local $rows i32) (local $taps i32)
+    (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
+    (local.set $a0 (i32x4.splat (local.get $start)))
+    (local.set $a1 (local.get $a0))
+    (local.set $a2 (local.get $a0))
+    (local.set $a3 (local.get $a0))
     (if (i32.and (i32.ne (local.get $ny) (i32.const 0)) (i32.ne (local.get $nx) (i32.const 0)))
       (then
         (local.set $row (local.get $p))
-        (local.set $y (local.get $ny))
+        (local.set $rows (local.get $ny))
         (loop $rows
           (local.set $tap (local.get $row))
-          (local.set $x (local.get $nx))
+          (local.set $taps (local.get $nx))
           (loop $taps
-            (local.set $acc (call_ref $binary (local.get $acc) (v128.load (local.get $tap)) (local.get $op)))
+            (local.set $a0 (call_ref $binary (local.get $a0) (v128.load (local.get $tap)) (local.get $op)))
+            (local.set $a1 (call_ref $binary (local.get $a1) (v128.load offset=16 (local.get $tap)) (local.get $op)))
+            (local.set $a2 (call_ref $binary (local.get $a2) (v128.load offset=32 (local.get $tap)) (local.get $op)))
+            (local.set $a3 (call_ref $binary (local.get $a3) (v128.load offset=48 (local.get $tap)) (local.get $op)))
             (local.set $tap (i32.add (local.get $tap) (local.get $dx)))
-            (br_if $taps (local.tee $x (i32.sub (local.get $x) (i32.const 1)))))
+            (br_if $taps (local.tee $taps (i32.sub (local.get $taps) (i32.const 1)))))
           (local.set $row (i32.add (local.get $row) (local.get $dy)))
-          (br_if $rows (local.tee $y (i32.sub (local.get $y) (i32.const 1)))))))
-    (local.get $acc))
+          (br_if $rows (local.tee $rows (i32.sub (local.get $rows) (i32.const 1)))))))
+    (call $store4_x32! (local.get $y)
+      (call_ref $finish (local.get $a0) (local.get $count) (local.get $finish))
+      (call_ref $finish (local.get $a1) (local.get $count) (local.get $finish))
+      (call_ref $finish (local.get $a2) (local.get $count) (local.get $finish))
+      (call_ref $finish (local.get $a3) (local.get $count) (local.get $finish))
+      (local.get $rest)))
 
   ;; y = finish(op over the window from `start`, count) where count is the number of taps, inside x or not, in the
   ;; rows ct ≤ row < cb and the columns cl ≤ column < cr.
-  (func $pool! (param $op (ref $binary)) (param $finish (ref $finish)) (param $start f32)
+  (func $pool! (param $op (ref $binary)) (param $finish (ref $finish)) (param $start i32)
                (param $y i32) (param $x i32)
                (param $ih i32) (param $iw i32) (param $c i32) (param $oh i32) (param $ow i32)
                (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
@@ -91,15 +106,13 @@
                 (i32.add (local.get $left) (i32.mul (local.get $kx) (local.get $dw))))))
           (local.set $j (i32.const 0))
           (loop $channels
-            (call $store_x32! (i32.add (local.get $out) (local.get $j))
-              (call_ref $finish
-                (call $window! (local.get $op) (f32x4.splat (local.get $start))
-                  (i32.add (local.get $p) (local.get $j)) (local.get $ny) (local.get $nx)
-                  (i32.mul (local.get $line) (local.get $dh)) (i32.mul (local.get $px) (local.get $dw)))
-                (local.get $count) (local.get $finish))
-              (i32.shr_u (i32.sub (local.get $size) (local.get $j)) (i32.const 2)))
+            (call $window! (local.get $op) (local.get $finish) (local.get $start)
+              (i32.add (local.get $out) (local.get $j)) (i32.add (local.get $p) (local.get $j))
+              (local.get $ny) (local.get $nx)
+              (i32.mul (local.get $line) (local.get $dh)) (i32.mul (local.get $px) (local.get $dw))
+              (local.get $count) (i32.shr_u (i32.sub (local.get $size) (local.get $j)) (i32.const 2)))
             (br_if $channels
-              (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $size))))
+              (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 64))) (local.get $size))))
           (local.set $out (i32.add (local.get $out) (local.get $py)))
           (br_if $pixels
             (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 1))) (local.get $ow))))

@@ -37,6 +37,87 @@
         (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $lanes) (local.get $lanes))))
     (f32.add (f32x4.extract_lane 0 (local.get $lanes)) (f32x4.extract_lane 1 (local.get $lanes))))
 
+  ;; One lane in all lanes.
+  (func $lane_0! (param $v v128) (result v128)
+    (i8x16.shuffle 0 1 2 3 0 1 2 3 0 1 2 3 0 1 2 3 (local.get $v) (local.get $v)))
+  (func $lane_1! (param $v v128) (result v128)
+    (i8x16.shuffle 4 5 6 7 4 5 6 7 4 5 6 7 4 5 6 7 (local.get $v) (local.get $v)))
+  (func $lane_2! (param $v v128) (result v128)
+    (i8x16.shuffle 8 9 10 11 8 9 10 11 8 9 10 11 8 9 10 11 (local.get $v) (local.get $v)))
+  (func $lane_3! (param $v v128) (result v128)
+    (i8x16.shuffle 12 13 14 15 12 13 14 15 12 13 14 15 12 13 14 15 (local.get $v) (local.get $v)))
+
+  ;; `sum_row` of four rows that follow each other; lane k of v is that of row k, lane k of the result its sum.
+  (func $sum_rows! (param $op (ref $binary)) (param $x i32) (param $n i32) (param $v v128) (result v128)
+    (local $p0 i32) (local $p1 i32) (local $p2 i32) (local $p3 i32) (local $row i32) (local $end i32) (local $mask v128)
+    (local $v0 v128) (local $v1 v128) (local $v2 v128) (local $v3 v128)
+    (local $l0 v128) (local $l1 v128) (local $l2 v128) (local $l3 v128)
+    (local.set $row (i32.shl (local.get $n) (i32.const 2)))
+    (local.set $p0 (local.get $x))
+    (local.set $p1 (i32.add (local.get $p0) (local.get $row)))
+    (local.set $p2 (i32.add (local.get $p1) (local.get $row)))
+    (local.set $p3 (i32.add (local.get $p2) (local.get $row)))
+    (local.set $end (i32.add (local.get $x) (i32.and (local.get $row) (i32.const -16))))
+    (local.set $v0 (call $lane_0! (local.get $v)))
+    (local.set $v1 (call $lane_1! (local.get $v)))
+    (local.set $v2 (call $lane_2! (local.get $v)))
+    (local.set $v3 (call $lane_3! (local.get $v)))
+    (local.set $l0 (v128.const i32x4 0 0 0 0))
+    (local.set $l1 (v128.const i32x4 0 0 0 0))
+    (local.set $l2 (v128.const i32x4 0 0 0 0))
+    (local.set $l3 (v128.const i32x4 0 0 0 0))
+    (block $vectors_done
+      (loop $vectors
+        (br_if $vectors_done (i32.ge_u (local.get $p0) (local.get $end)))
+        (local.set $l0
+          (f32x4.add (local.get $l0)
+            (call_ref $binary (v128.load (local.get $p0)) (local.get $v0) (local.get $op))))
+        (local.set $p0 (i32.add (local.get $p0) (i32.const 16)))
+        (local.set $l1
+          (f32x4.add (local.get $l1)
+            (call_ref $binary (v128.load (local.get $p1)) (local.get $v1) (local.get $op))))
+        (local.set $p1 (i32.add (local.get $p1) (i32.const 16)))
+        (local.set $l2
+          (f32x4.add (local.get $l2)
+            (call_ref $binary (v128.load (local.get $p2)) (local.get $v2) (local.get $op))))
+        (local.set $p2 (i32.add (local.get $p2) (i32.const 16)))
+        (local.set $l3
+          (f32x4.add (local.get $l3)
+            (call_ref $binary (v128.load (local.get $p3)) (local.get $v3) (local.get $op))))
+        (local.set $p3 (i32.add (local.get $p3) (i32.const 16)))
+        (br $vectors)))
+    (if (i32.and (local.get $n) (i32.const 3))
+      (then
+        (local.set $mask
+          (i32x4.lt_s (v128.const i32x4 0 1 2 3) (i32x4.splat (i32.and (local.get $n) (i32.const 3)))))
+        (local.set $l0
+          (f32x4.add (local.get $l0)
+            (v128.and (local.get $mask)
+              (call_ref $binary (v128.load (local.get $p0)) (local.get $v0) (local.get $op)))))
+        (local.set $l1
+          (f32x4.add (local.get $l1)
+            (v128.and (local.get $mask)
+              (call_ref $binary (v128.load (local.get $p1)) (local.get $v1) (local.get $op)))))
+        (local.set $l2
+          (f32x4.add (local.get $l2)
+            (v128.and (local.get $mask)
+              (call_ref $binary (v128.load (local.get $p2)) (local.get $v2) (local.get $op)))))
+        (local.set $l3
+          (f32x4.add (local.get $l3)
+            (v128.and (local.get $mask)
+              (call_ref $binary (v128.load (local.get $p3)) (local.get $v3) (local.get $op)))))))
+    (local.set $l0 (call $halves! (local.get $l0) (local.get $l1)))
+    (local.set $l2 (call $halves! (local.get $l2) (local.get $l3)))
+    (f32x4.add
+      (i8x16.shuffle 0 1 2 3 8 9 10 11 16 17 18 19 24 25 26 27 (local.get $l0) (local.get $l2))
+      (i8x16.shuffle 4 5 6 7 12 13 14 15 20 21 22 23 28 29 30 31 (local.get $l0) (local.get $l2))))
+
+  ;; l0 + l2 and l1 + l3 of a, then of b.
+  (func $halves! (param $a v128) (param $b v128) (result v128)
+    (f32x4.add
+      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $a) (local.get $b))
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $a) (local.get $b))))
+
   ;; `sum_row` of four neighbouring columns: what was a lane is a vector; `step` is the distance of j in bytes.
   (func $sum_columns! (param $op (ref $binary)) (param $x i32) (param $n i32) (param $step i32) (param $v v128)
                       (result v128)

@@ -23,13 +23,17 @@
     (i32x4.gt_s (i32x4.splat (local.get $count)) (v128.const i32x4 0 1 2 3)))
 
   ;; y = finish(keep(x − m, e), scale(Σ e)). One row at a time where inner = 1, its vectors being neighbours along j
-  ;; (`step` 16 bytes, `used` shrinking by `less` = 4); else four neighbouring rows, its vectors being one j each.
+  ;; (`step` 16 bytes, `used` shrinking by `less` = 4); else four neighbouring rows, its vectors being one j each. Full
+  ;; vectors go by fours, the others one by one.
   (func $softmax! (param $keep (ref $binary)) (param $scale (ref $unary)) (param $finish (ref $binary))
                   (param $y i32) (param $x i32) (param $n i32) (param $inner i32) (param $m0 i32) (param $m1 i32)
-    (local $m i32) (local $o i32) (local $i i32) (local $count i32) (local $vectors i32) (local $step i32)
-    (local $less i32) (local $lanes i32) (local $first i32) (local $p i32) (local $k i32) (local $used i32)
-    (local $max v128) (local $shifted v128) (local $e v128) (local $scaled v128)
-    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
+    (local $m i32) (local $o i32) (local $i i32) (local $count i32) (local $quads i32) (local $singles i32)
+    (local $step i32) (local $less i32) (local $lanes i32) (local $first i32) (local $k i32) (local $used i32)
+    (local $p i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
+    (local $max0 v128) (local $max1 v128) (local $max2 v128) (local $max3 v128)
+    (local $x0 v128) (local $x1 v128) (local $x2 v128) (local $x3 v128)
+    (local $e0 v128) (local $e1 v128) (local $e2 v128) (local $e3 v128)
+    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128) (local $scaled v128)
     (local.set $m (local.get $m0))
     (block $done
       (loop $rows
@@ -40,7 +44,9 @@
             (local.set $lanes (local.get $n))
             (local.set $less (i32.const 4))
             (local.set $step (i32.const 16))
-            (local.set $vectors (i32.shr_u (i32.add (local.get $n) (i32.const 3)) (i32.const 2)))
+            (local.set $quads (i32.shr_u (local.get $n) (i32.const 4)))
+            (local.set $singles
+              (i32.shr_u (i32.add (i32.and (local.get $n) (i32.const 15)) (i32.const 3)) (i32.const 2)))
             (local.set $first (i32.shl (i32.mul (local.get $m) (local.get $n)) (i32.const 2))))
           (else
             (local.set $o (i32.div_u (local.get $m) (local.get $inner)))
@@ -53,27 +59,51 @@
             (local.set $lanes (local.get $count))
             (local.set $less (i32.const 0))
             (local.set $step (i32.shl (local.get $inner) (i32.const 2)))
-            (local.set $vectors (local.get $n))
+            (local.set $quads
+              (select (i32.shr_u (local.get $n) (i32.const 2)) (i32.const 0) (i32.eq (local.get $count) (i32.const 4))))
+            (local.set $singles (i32.sub (local.get $n) (i32.shl (local.get $quads) (i32.const 2))))
             (local.set $first
               (i32.shl
                 (i32.add (i32.mul (i32.mul (local.get $o) (local.get $n)) (local.get $inner)) (local.get $i))
                 (i32.const 2)))))
 
-        (local.set $max (f32x4.splat (f32.const -inf)))
+        (local.set $max0 (f32x4.splat (f32.const -inf)))
+        (local.set $max1 (local.get $max0))
+        (local.set $max2 (local.get $max0))
+        (local.set $max3 (local.get $max0))
         (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (local.set $k (local.get $vectors))
-        (loop $maximum
-          (local.set $max
-            (f32x4.pmax (local.get $max)
-              (v128.bitselect
-                (v128.load (i32.add (local.get $x) (local.get $p)))
-                (f32x4.splat (f32.const -inf))
-                (call $first_lanes! (local.get $used)))))
-          (local.set $p (i32.add (local.get $p) (local.get $step)))
-          (local.set $used (i32.sub (local.get $used) (local.get $less)))
-          (br_if $maximum (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-        (if (local.get $less) (then (local.set $max (call $all_lanes! (ref.func $larger!) (local.get $max)))))
+        (if (local.tee $k (local.get $quads))
+          (then
+            (loop $maximum_of_fours
+              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+              (local.set $max0 (f32x4.pmax (local.get $max0) (v128.load (i32.add (local.get $x) (local.get $p)))))
+              (local.set $max1 (f32x4.pmax (local.get $max1) (v128.load (i32.add (local.get $x) (local.get $p1)))))
+              (local.set $max2 (f32x4.pmax (local.get $max2) (v128.load (i32.add (local.get $x) (local.get $p2)))))
+              (local.set $max3 (f32x4.pmax (local.get $max3) (v128.load (i32.add (local.get $x) (local.get $p3)))))
+              (local.set $p (i32.add (local.get $p3) (local.get $step)))
+              (br_if $maximum_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+            (local.set $used
+              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+        (local.set $max0
+          (f32x4.pmax
+            (f32x4.pmax (local.get $max0) (local.get $max1))
+            (f32x4.pmax (local.get $max2) (local.get $max3))))
+        (if (local.tee $k (local.get $singles))
+          (then
+            (loop $maximum
+              (local.set $max0
+                (f32x4.pmax (local.get $max0)
+                  (v128.bitselect
+                    (v128.load (i32.add (local.get $x) (local.get $p)))
+                    (f32x4.splat (f32.const -inf))
+                    (call $first_lanes! (local.get $used)))))
+              (local.set $p (i32.add (local.get $p) (local.get $step)))
+              (local.set $used (i32.sub (local.get $used) (local.get $less)))
+              (br_if $maximum (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))))
+        (if (local.get $less) (then (local.set $max0 (call $all_lanes! (ref.func $larger!) (local.get $max0)))))
 
         (local.set $s0 (v128.const i32x4 0 0 0 0))
         (local.set $s1 (local.get $s0))
@@ -81,28 +111,66 @@
         (local.set $s3 (local.get $s0))
         (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (local.set $k (local.get $vectors))
-        (loop $exponentials
-          (local.set $shifted
-            (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p))) (local.get $max)))
-          (local.set $e (call $exp! (local.get $shifted)))
-          (call $store_x32!
-            (i32.add (local.get $y) (local.get $p))
-            (call_ref $binary (local.get $shifted) (local.get $e) (local.get $keep))
-            (local.get $used))
-          (local.set $e
-            (f32x4.add (local.get $s0) (v128.and (local.get $e) (call $first_lanes! (local.get $used)))))
-          (if (local.get $less)
-            (then (local.set $s0 (local.get $e)))
-            (else
-              ;; The four lane sums take turns; where they end up is one to the final sum.
-              (local.set $s0 (local.get $s1))
-              (local.set $s1 (local.get $s2))
-              (local.set $s2 (local.get $s3))
-              (local.set $s3 (local.get $e))))
-          (local.set $p (i32.add (local.get $p) (local.get $step)))
-          (local.set $used (i32.sub (local.get $used) (local.get $less)))
-          (br_if $exponentials (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+        (if (local.tee $k (local.get $quads))
+          (then
+            (loop $exponentials_of_fours
+              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+              (local.set $x0 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p))) (local.get $max0)))
+              (local.set $x1 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p1))) (local.get $max0)))
+              (local.set $x2 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p2))) (local.get $max0)))
+              (local.set $x3 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p3))) (local.get $max0)))
+              (local.set $e0 (call $exp_of_negative! (local.get $x0)))
+              (local.set $e1 (call $exp_of_negative! (local.get $x1)))
+              (local.set $e2 (call $exp_of_negative! (local.get $x2)))
+              (local.set $e3 (call $exp_of_negative! (local.get $x3)))
+              (v128.store (i32.add (local.get $y) (local.get $p))
+                (call_ref $binary (local.get $x0) (local.get $e0) (local.get $keep)))
+              (v128.store (i32.add (local.get $y) (local.get $p1))
+                (call_ref $binary (local.get $x1) (local.get $e1) (local.get $keep)))
+              (v128.store (i32.add (local.get $y) (local.get $p2))
+                (call_ref $binary (local.get $x2) (local.get $e2) (local.get $keep)))
+              (v128.store (i32.add (local.get $y) (local.get $p3))
+                (call_ref $binary (local.get $x3) (local.get $e3) (local.get $keep)))
+              (if (local.get $less)
+                (then
+                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
+                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e1)))
+                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e2)))
+                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e3))))
+                (else
+                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
+                  (local.set $s1 (f32x4.add (local.get $s1) (local.get $e1)))
+                  (local.set $s2 (f32x4.add (local.get $s2) (local.get $e2)))
+                  (local.set $s3 (f32x4.add (local.get $s3) (local.get $e3)))))
+              (local.set $p (i32.add (local.get $p3) (local.get $step)))
+              (br_if $exponentials_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+            (local.set $used
+              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+        (if (local.tee $k (local.get $singles))
+          (then
+            (loop $exponentials
+              (local.set $x0
+                (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p))) (local.get $max0)))
+              (local.set $e0 (call $exp_of_negative! (local.get $x0)))
+              (call $store_x32!
+                (i32.add (local.get $y) (local.get $p))
+                (call_ref $binary (local.get $x0) (local.get $e0) (local.get $keep))
+                (local.get $used))
+              (local.set $e0
+                (f32x4.add (local.get $s0) (v128.and (local.get $e0) (call $first_lanes! (local.get $used)))))
+              (if (local.get $less)
+                (then (local.set $s0 (local.get $e0)))
+                (else
+                  ;; The four lane sums take turns; where they end up is one to the final sum.
+                  (local.set $s0 (local.get $s1))
+                  (local.set $s1 (local.get $s2))
+                  (local.set $s2 (local.get $s3))
+                  (local.set $s3 (local.get $e0))))
+              (local.set $p (i32.add (local.get $p) (local.get $step)))
+              (local.set $used (i32.sub (local.get $used) (local.get $less)))
+              (br_if $exponentials (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))))
         (if (local.get $less)
           (then (local.set $s0 (call $all_lanes! (ref.func $sum!) (local.get $s0))))
           (else
@@ -112,16 +180,36 @@
                 (f32x4.add (local.get $s1) (local.get $s3))))))
         (local.set $scaled (call_ref $unary (local.get $s0) (local.get $scale)))
 
-        (local.set $p (i32.add (local.get $y) (local.get $first)))
+        (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (local.set $k (local.get $vectors))
-        (loop $results
-          (call $store_x32! (local.get $p)
-            (call_ref $binary (v128.load (local.get $p)) (local.get $scaled) (local.get $finish))
-            (local.get $used))
-          (local.set $p (i32.add (local.get $p) (local.get $step)))
-          (local.set $used (i32.sub (local.get $used) (local.get $less)))
-          (br_if $results (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+        (if (local.tee $k (local.get $quads))
+          (then
+            (loop $results_of_fours
+              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+              (v128.store (i32.add (local.get $y) (local.get $p))
+                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p))) (local.get $scaled) (local.get $finish)))
+              (v128.store (i32.add (local.get $y) (local.get $p1))
+                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p1))) (local.get $scaled) (local.get $finish)))
+              (v128.store (i32.add (local.get $y) (local.get $p2))
+                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p2))) (local.get $scaled) (local.get $finish)))
+              (v128.store (i32.add (local.get $y) (local.get $p3))
+                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p3))) (local.get $scaled) (local.get $finish)))
+              (local.set $p (i32.add (local.get $p3) (local.get $step)))
+              (br_if $results_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+            (local.set $used
+              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+        (if (local.tee $k (local.get $singles))
+          (then
+            (loop $results
+              (call $store_x32! (i32.add (local.get $y) (local.get $p))
+                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p))) (local.get $scaled)
+                  (local.get $finish))
+                (local.get $used))
+              (local.set $p (i32.add (local.get $p) (local.get $step)))
+              (local.set $used (i32.sub (local.get $used) (local.get $less)))
+              (br_if $results (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))))
         (local.set $m (i32.add (local.get $m) (local.get $count)))
         (br $rows))))
 )

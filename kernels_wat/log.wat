@@ -1,5 +1,5 @@
 ;; log — Y = ln X; −∞ at ±0, NaN below.
 ;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
-  (@kernel "f32_log" (call $map_x32! (ref.func $log!)))
+  (@kernel "f32_log" (call $map_two_x32! (ref.func $log!)))
 )

@@ -19,5 +19,5 @@
         (f32x4.add (local.get $n) (local.get $two))
         (call $madd! (f32x4.mul (local.get $e) (local.get $two)) (local.get $e) (local.get $n))
         (local.get $negative))))
-  (@kernel "f32_mish" (call $map_x32! (ref.func $mish!)))
+  (@kernel "f32_mish" (call $map_two_x32! (ref.func $mish!)))
 )

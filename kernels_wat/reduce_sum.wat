@@ -15,8 +15,15 @@
         (local.set $count (i32.const 1))
         (if (i32.eq (local.get $inner) (i32.const 1))
           (then
-            (local.set $sum
-              (f32x4.splat (call $sum_row! (ref.func $first!) (local.get $p) (local.get $n) (local.get $sum)))))
+            (if (i32.ge_u (i32.sub (local.get $m1) (local.get $m)) (i32.const 4))
+              (then
+                (local.set $count (i32.const 4))
+                (local.set $sum
+                  (call $sum_rows! (ref.func $first!) (local.get $p) (local.get $n) (local.get $sum))))
+              (else
+                (local.set $sum
+                  (f32x4.splat
+                    (call $sum_row! (ref.func $first!) (local.get $p) (local.get $n) (local.get $sum)))))))
           (else
             (local.set $count
               (call $neighbours! (local.get $m) (local.get $m1) (local.get $inner) (i32.const 4)))

@@ -5,5 +5,5 @@
     (f32x4.add
       (call $at_least! (local.get $x) (f32.const 0))
       (call $log1p_unit! (call $exp_negative_abs! (local.get $x)))))
-  (@kernel "f32_softplus" (call $map_x32! (ref.func $softplus!)))
+  (@kernel "f32_softplus" (call $map_two_x32! (ref.func $softplus!)))
 )

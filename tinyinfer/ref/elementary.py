@@ -32,9 +32,17 @@ LN2_HIGH, LN2_LOW = _hex("0x1.62e4p-1", "0x1.7f7d1cp-20")
 
 # Beyond these eˣ rounds to 0 and to infinity.
 EXP_RANGE = Clamp(-104.5, 89.0)
+# Beyond these eˣ / (eˣ + 1) rounds to 0 and to 1.
+SIGMOID_RANGE = Clamp(-104.5, 20.0)
+# In base 2; beyond these 2ˣ / (2ˣ + 1) rounds to 0 and to 1.
+SIGMOID2_RANGE = Clamp(-151.0, 30.0)
+# What small exponentials are scaled by so that none is subnormal: 2⁶⁵.
+SCALE = _hex("0x1p+65")[0]
 
 # (e^r − 1 − r) / r² on |r| ≤ ln(2)/2; relative error of e^r − 1 below 2⁻²⁶.
 EXPM1 = _hex("0x1.6abf3ap-10", "0x1.122c26p-7", "0x1.55579cp-5", "0x1.5554aap-3", "0x1.fffffep-2")
+# (2^f − 1) / f on |f| ≤ ½; relative error of 2^f below 2⁻²⁸.
+EXP2 = _hex("0x1.416b54p-13", "0x1.5f082ep-10", "0x1.3b2de0p-7", "0x1.c6af7cp-5", "0x1.ebfbdcp-3", "0x1.62e430p-1")
 # (ln((1 + s) / (1 − s)) − 2s) / s³ of z = s², |s| ≤ 3 − √8; relative error of the logarithm below 2⁻³⁰.
 LOG = _hex("0x1.31e23ep-2", "0x1.995eccp-2", "0x1.55557ap-1")
 # erf(x) / x − 1 of z = x², |x| ≤ 1; relative error of erf below 2⁻²⁹.
@@ -46,6 +54,13 @@ ERF_NEAR = _hex(
 ERF_FAR = _hex(
     "0x1.0a9f4p-16", "-0x1.7d5c24p-12", "0x1.f0f042p-9", "-0x1.8a1374p-6",
     "0x1.b47736p-4", "0x1.451942p-1", "0x1.20f24cp+0",
+)  # fmt: skip
+
+# log₂(2Φ(x)) / x of x on −5.8 ≤ x ≤ 0, Φ being the normal distribution; absolute error of Φ below 2⁻²⁶. Further down it
+# grows, so that Φ falls to 0.
+NORMAL_TAIL = _hex(
+    "-0x1.7d6186p-19", "-0x1.4affa6p-15", "-0x1.87440ap-13", "0x1.1d27aap-13",
+    "0x1.ced2cap-8", "0x1.ae0a84p-5", "-0x1.d63ac2p-2", "0x1.26aed4p+0",
 )  # fmt: skip
 
 # The bits of √½: mantissas from here to √2 have the exponent 0 in `log`.
@@ -115,6 +130,21 @@ def exp(x: Array) -> Array:
     return np.asarray((ONE + p) * _power_of_two(half) * _power_of_two(n - half))
 
 
+def exp_scaled(x: Array) -> Array:
+    """eˣ·2⁶⁵ for −104.5 ≤ x ≤ 42, as 2ⁿ⁺⁶⁵·(e^r − 1) + 2ⁿ⁺⁶⁵."""
+    t, p = _split(x)
+    scale = _power_of_two(bits(t) + np.int32(65))
+    return arith.madd(scale, p, scale)
+
+
+def exp2_scaled(x: Array, k: int) -> Array:
+    """2^(x + k) as s·(2^f − 1) + s with n = round(x), f = x − n, s = 2^(n + k), −127 ≤ n + k ≤ 127; 0 for −127."""
+    t = x + ROUNDER
+    f = x - (t - ROUNDER)
+    scale = _power_of_two(bits(t) + np.int32(k))
+    return arith.madd(scale, f * polynomial(f, EXP2), scale)
+
+
 def exp_bounded(x: Array) -> Array:
     """eˣ for −80 ≤ x ≤ 0, as 2ⁿ·(e^r − 1) + 2ⁿ."""
     t, p = _split(x)
@@ -167,9 +197,20 @@ def log1p_unit(u: Array) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + e⁻ˣ), from e = e^−|x| as (x < 0 ? e : 1) / (1 + e)."""
-    e = exp(negative_abs(x))
-    return np.asarray(np.where(x < 0, e, ONE) / (ONE + e))
+    """eˣ / (eˣ + 1), both scaled, x clamped to where that is neither 0 nor 1."""
+    e = exp_scaled(arith.clamp(x, SIGMOID_RANGE))
+    return np.asarray(e / (e + SCALE))
+
+
+def sigmoid2(x: Array) -> Array:
+    """2ˣ / (2ˣ + 1), both scaled, x clamped to where that is neither 0 nor 1."""
+    e = exp2_scaled(arith.clamp(x, SIGMOID2_RANGE), 65)
+    return np.asarray(e / (e + SCALE))
+
+
+def normal_tail(x: Array) -> Array:
+    """Φ(x), the normal distribution, for −16 ≤ x ≤ 0: ½·2^(x·Q(x)), 0 where that is below 2⁻¹²⁶."""
+    return exp2_scaled(at_least(x * polynomial(x, NORMAL_TAIL), -126), -1)
 
 
 def tanh(x: Array) -> Array:

@@ -1,7 +1,7 @@
 """Activations and other functions of one variable (and PRelu's slope), made of `ref.elementary`.
 
-Where a formula is the limit of the product 0·∞ at −∞ (Gelu, Mish), x is first raised to a bound beyond which the result
-is −0 anyway.
+Where a formula is the limit of the product 0·∞ at ±∞ (Gelu, Mish), x is first clamped to a bound beyond which the
+other factor is 0 anyway.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from tinyinfer.ref import arith, elementary
-from tinyinfer.ref.elementary import HALF, ONE, TWO
+from tinyinfer.ref.elementary import ONE, TWO
 from tinyinfer.types import Array, Clamp
 
-SQRT_HALF = np.float32(float.fromhex("0x1.6a09e6p-1"))
-# 2·√(2/π) and 2·√(2/π)·0.044715
-GELU_LINEAR = np.float32(float.fromhex("0x1.988454p+0"))
-GELU_CUBIC = np.float32(float.fromhex("0x1.2444f2p-4"))
+# 2·√(2/π)·log₂e, and 0.044715 of that
+GELU_LINEAR = np.float32(float.fromhex("0x1.26aec2p+1"))
+GELU_CUBIC = np.float32(float.fromhex("0x1.a5a7dp-4"))
 
 
 def sqrt(x: Array) -> Array:
@@ -47,11 +46,14 @@ def mish(x: Array) -> Array:
 
 
 def gelu(x: Array, *, approximate: str) -> Array:
-    """none: (½x)·(1 + erf(x·√½)). tanh: x·sigmoid(2u), which is ½x·(1 + tanh u), 2u = x·(c₃·x² + c₁)."""
-    x = elementary.at_least(x, -16)
+    """none: x·Φ(x) as max(x, −0) + c·Φ(c), c = −min(|x|, 16). tanh: c·sigmoid(2u), which is ½c·(1 + tanh u), 2u =
+    c·(c₃·c² + c₁), c = max(x, −16), with the exponential in base 2.
+    """
     if approximate == "none":
-        return np.asarray((HALF * x) * (ONE + elementary.erf(x * SQRT_HALF)))
-    return np.asarray(x * elementary.sigmoid(x * arith.madd(x * x, GELU_CUBIC, GELU_LINEAR)))
+        c = elementary.at_least(elementary.negative_abs(x), -16)
+        return arith.madd(c, elementary.normal_tail(c), elementary.at_least(x, -0.0))
+    c = elementary.at_least(x, -16)
+    return np.asarray(c * elementary.sigmoid2(c * arith.madd(c * c, GELU_CUBIC, GELU_LINEAR)))
 
 
 def elu(x: Array, *, alpha: float) -> Array:

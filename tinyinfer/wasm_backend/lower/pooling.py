@@ -11,13 +11,22 @@ from tinyinfer.wasm_backend.strides import channels_last
 
 
 def max_pool(node: Node, to: Lowering) -> None:
+    """One step; large windows in two, maxima of rows and then of columns of these, which any order of taps allows."""
     (x,) = node.operands
-    sign = {} if x.dtype is DType.FLOAT else {"f": flip(x.dtype)}
-    to.step(
-        "x8_maxpool" if sign else "f32_maxpool",
-        **_maps(node, to), c=x.shape[1], **sign,
-        **window.geometry(node, node.attrs["kernel_shape"]),
-    )  # fmt: skip
+    channels = x.shape[1]
+    kernel, sign = ("f32_maxpool", {}) if x.dtype is DType.FLOAT else ("x8_maxpool", {"f": flip(x.dtype)})
+    maps, whole = _maps(node, to), window.geometry(node, node.attrs["kernel_shape"])
+    height, width = whole["kh"], whole["kw"]
+    if 2 * height * width <= 3 * (whole["sh"] * width + height):
+        to.step(kernel, **maps, c=channels, **sign, **whole)
+        return
+    images, lines, columns = x.shape[0], whole["ih"], whole["ow"]
+    pixel = channels * x.dtype.size
+    rows = to.scratch(images * lines * columns * pixel, f"{node.name}.rows")
+    along = whole | {"oh": lines, "kh": 1, "sh": 1, "dh": 1, "pt": 0, "m1": images * lines}
+    down = whole | {"iw": columns, "kw": 1, "sw": 1, "dw": 1, "pl": 0}
+    to.step(kernel, **maps | {"y": rows, "py": pixel}, c=channels, **sign, **along)
+    to.step(kernel, **maps | {"x": rows, "px": pixel}, c=channels, **sign, **down)
 
 
 def _maps(node: Node, to: Lowering) -> dict[str, Argument]:
