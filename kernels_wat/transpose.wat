@@ -4,38 +4,41 @@
 ;; Writes    the rows m0 ≤ i·cols + c < m1 of Y, `rows` elements each; reads up to 12 bytes past a row of X
 ;; Order     bands of up to 8 rows of Y: half a cache line of X at a time, and few enough streams of stores for the cache
 (module
+  ;; The columns of the 4×4 matrix with rows x0 … x3.
+  (func $transposed! (param $x0 v128) (param $x1 v128) (param $x2 v128) (param $x3 v128)
+                     (result v128 v128 v128 v128)
+    (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
+    (local.set $t0 (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $x0) (local.get $x1)))
+    (local.set $t1 (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $x2) (local.get $x3)))
+    (local.set $t2 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $x0) (local.get $x1)))
+    (local.set $t3 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $x2) (local.get $x3)))
+    (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $t0) (local.get $t1))
+    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $t0) (local.get $t1))
+    (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $t2) (local.get $t3))
+    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $t2) (local.get $t3)))
+
   ;; The columns of the 4×4 matrix with rows x0 … x3, the first min(cols, 4), as rows of Y at y, y + ldy, …;
   ;; the first min(rows, 4) elements of each.
   (func $store_transposed! (param $y i32) (param $ldy i32)
                            (param $x0 v128) (param $x1 v128) (param $x2 v128) (param $x3 v128)
                            (param $rows i32) (param $cols i32)
     (local $p i32) (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
-    (local.set $t0 (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $x0) (local.get $x1)))
-    (local.set $t1 (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $x2) (local.get $x3)))
-    (local.set $t2 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $x0) (local.get $x1)))
-    (local.set $t3 (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $x2) (local.get $x3)))
+    (local.set $t0 (local.set $t1 (local.set $t2 (local.set $t3
+      (call $transposed! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3))))))
     (local.set $p (local.get $y))
-    (call $store_x32! (local.get $p)
-      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $t0) (local.get $t1))
-      (local.get $rows))
+    (call $store_x32! (local.get $p) (local.get $t0) (local.get $rows))
     (if (i32.gt_u (local.get $cols) (i32.const 1))
       (then
         (local.set $p (i32.add (local.get $p) (local.get $ldy)))
-        (call $store_x32! (local.get $p)
-          (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $t0) (local.get $t1))
-          (local.get $rows))))
+        (call $store_x32! (local.get $p) (local.get $t1) (local.get $rows))))
     (if (i32.gt_u (local.get $cols) (i32.const 2))
       (then
         (local.set $p (i32.add (local.get $p) (local.get $ldy)))
-        (call $store_x32! (local.get $p)
-          (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $t2) (local.get $t3))
-          (local.get $rows))))
+        (call $store_x32! (local.get $p) (local.get $t2) (local.get $rows))))
     (if (i32.gt_u (local.get $cols) (i32.const 3))
       (then
         (local.set $p (i32.add (local.get $p) (local.get $ldy)))
-        (call $store_x32! (local.get $p)
-          (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $t2) (local.get $t3))
-          (local.get $rows)))))
+        (call $store_x32! (local.get $p) (local.get $t3) (local.get $rows)))))
 
   (func $x32_transpose (export "x32_transpose")
     (param $y i32) (param $x i32) (param $rows i32) (param $cols i32)

@@ -14,7 +14,7 @@ def matmul(draw: st.DrawFn, constant: bool) -> Case:
     """Batches of either operand may be missing or 1; a constant B is one matrix. Y is not empty, but K may be 0."""
     m, k, n = draw(near(4, 5, 6)), draw(near(4, 8, least=0)), draw(near(8, 12))
     if not constant:
-        k = max(k, 1)
+        m, k = max(m, 2), max(k, 1)
     batch = draw(shapes(2, most=3))
     left, right = (
         tuple(d if draw(st.integers(0, 3)) else 1 for d in batch[draw(st.integers(0, len(batch))) :]) for _ in range(2)
@@ -34,17 +34,21 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @st.composite
-def heads(draw: st.DrawFn) -> Case:
-    """Several matrices of B, each multiplied by rows of its own or by the same ones."""
+def heads(draw: st.DrawFn, vector: bool) -> Case:
+    """Several matrices of B, each multiplied by rows of its own or by the same ones; one row of each if `vector`."""
     heads, batch = draw(st.integers(2, 3)), draw(st.sampled_from([(), (1,), (2,)]))
-    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8)), draw(near(8, 12))
+    m, k, n = draw(st.just(1) if vector else near(4, 5, 6, least=2)), draw(near(4, 8)), draw(near(8, 12, 16))
     a = draw(tensors((*batch, heads if draw(st.booleans()) else 1, m, k)))
     b, bias = draw(tensors((heads, k, n))), draw(st.none() | tensors((n,)))
     shared = draw(st.sampled_from([(*batch, heads), (heads,), (1, 1), ()]))
     residual = draw(st.none() | tensors((*shared[-len(batch) - 1 :], m, n)))
-    return Case(
-        "MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, frozenset({1} if draw(st.booleans()) else ())
-    )
+    constants = frozenset({1} if not vector and draw(st.booleans()) else ())
+    return Case("MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, constants)
 
 
-CASES = {"f32_gemm": matmul(True), "f32_batched_gemm": heads(), "f32_pack": matmul(False)}
+CASES = {
+    "f32_gemm": matmul(True),
+    "f32_batched_gemm": heads(False),
+    "f32_batched_gemv": heads(True),
+    "f32_pack": matmul(False),
+}

@@ -31,6 +31,7 @@ def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory") -
 _TABLE = [
     *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
     *_rows("matmul_batched.wat", ["f32_batched_gemm"], "rows of A (batch·rows)", "compute"),
+    *_rows("matmul_vector.wat", ["f32_batched_gemv"], "entries of the batch"),
     *_rows("pack.wat", ["f32_pack"], "panels of 8 columns (batch·panels)"),
     *_rows("qlinear_matmul.wat", ["i8_qgemm", "i8_qgemm_w16"], "rows of A", "compute"),
     *_rows("qlinear_matmul.wat", ["i8_qgemm_bias"], "elements"),

@@ -1,8 +1,12 @@
-"""Lowering of matrix products: right operands are packed into panels, when compiling or, if variable, when running."""
+"""Lowering of matrix products: right operands are packed into panels, when compiling or, if variable, when running.
+
+A variable matrix that only one row meets, as in a decoder's cache, is read where it is.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,45 +22,66 @@ def matmul(node: Node, to: Lowering) -> None:
     a, b, bias, residual = (*node.inputs, None, None)[:4]
     assert a is not None
     assert b is not None
-    y, (m, k), n = node.output, a.shape[-2:], b.shape[-1]
-    left = rows_of(to, a)
-    start = row(to, bias, n, f"{node.name}.bias")
+    y, k, n = node.output, a.shape[-1], b.shape[-1]
+    left, start = rows_of(to, a), row(to, bias, n, f"{node.name}.bias")
     added = None if residual is None else to.input(residual)
-    panels, matrix = panels_of(to, b, f"{node.name}.B")
+    matrices = _readable_by_one_row(to, node, left)
+    if matrices is not None:
+        w, of_w = matrices.pointer, matrices.strides[:-2]
+    else:
+        w, size = panels_of(to, b, f"{node.name}.B")
+        of_w = tuple(s * size for s in strides_of(b.shape[:-2], plain(b.type.rank - 2)))
     target = to.output(y, inplace=residual if residual is not None and residual.type == y.type else None)
-    place = strides_of(y.shape, to.layout(y))
-    rank, of_w = y.type.rank, strides_of(b.shape[:-2], plain(b.type.rank - 2))
+    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    for loops, (at_c, at_a, at_w, at_r) in split_outer(_entries_and_rows(to, node, left, of_w), 2):
+        (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = loops.shape, loops.strides
+        product = {
+            "c": target + at_c * 4, "a": left.pointer + at_a * 4, "w": w + at_w * 4, "b": start,
+            "r": added + at_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi, "k": k, "n": n,
+            "m0": 0, "m1": entries * rows,
+        }  # fmt: skip
+        batch = {"bc": bc * 4, "ba": ba * 4, "bw": bw * 4, "br": br * 4}
+        if matrices is not None:
+            ks, ns = matrices.strides[-2:]
+            to.step("f32_batched_gemv", **product, **batch, ks=ks * 4, ns=4 if n == 1 else ns * 4)
+        elif entries > 1:
+            to.step("f32_batched_gemm", **product, **batch, rows=rows, lda=lda * 4, ldc=ldc * 4)
+        else:
+            to.step("f32_gemm", **product, lda=lda * 4, ldc=ldc * 4)
+
+
+def _readable_by_one_row(to: Lowering, node: Node, left: Strided) -> Strided | None:
+    """B where it is, if it is variable, dense along an axis, and only one row meets each of its matrices."""
+    b = node.operands[1]
+    if b.is_constant or b.shape[-2] == 0:
+        return None
+    stored = to.strided(b)
+    one_row = _entries_and_rows(to, node, left, stored.strides[:-2]).shape[-1] == 1
+    return stored if one_row and 1 in (*stored.strides[-2:], b.shape[-1]) else None
+
+
+def _entries_and_rows(to: Lowering, node: Node, left: Strided, of_w: Sequence[int]) -> Loops:
+    """The loops over the rows of Y with the strides of C, A, W and R; `of_w` are those along the leading axes of B.
+
+    The last loop is one that f32_gemm can do, with one W and R stepping as C; maybe a loop of a single row.
+    """
+    y, b, residual = node.output, node.operands[1], (*node.inputs, None, None)[3]
+    rank, place = y.type.rank, strides_of(y.shape, to.layout(y))[:-1]
     loops = collapse(
         y.shape[:-1],
-        place[:-1],
-        _repeated(left.strides, a.shape, rank),
-        _repeated((*(s * matrix for s in of_w), 0, 0), (*b.shape[:-2], m, n), rank),
-        _repeated(_row_major(residual), residual.shape, rank) if residual is not None else place[:-1],
+        place,
+        _repeated(left.strides, left.shape, rank),
+        _repeated((*of_w, 0, 0), b.shape, rank),
+        place if residual is None else _repeated(_row_major(residual), residual.shape, rank),
     )
-    clamp: Clamp = node.attrs.get("clamp", Clamp())
-    for nest, (at_c, at_a, at_w, at_r) in split_outer(_rows_innermost(loops), 2):
-        (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = nest.shape, nest.strides
-        product = {
-            "c": target + at_c * 4, "a": left.pointer + at_a * 4, "w": panels + at_w * 4, "b": start,
-            "r": added + at_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi,
-            "k": k, "n": n, "lda": lda * 4, "ldc": ldc * 4, "m0": 0, "m1": entries * rows,
-        }  # fmt: skip
-        if entries == 1:
-            to.step("f32_gemm", **product)
-        else:
-            to.step("f32_batched_gemm", **product, rows=rows, bc=bc * 4, ba=ba * 4, bw=bw * 4, br=br * 4)
-
-
-def _repeated(strides: tuple[int, ...], shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """An operand's strides along all but the last axis of a result of `rank`: 0 where it is repeated."""
-    return (0,) * (rank - len(shape)) + tuple(0 if n == 1 else s for n, s in zip(shape[:-1], strides))
-
-
-def _rows_innermost(loops: Loops) -> Loops:
-    """`loops` with one in the end that f32_gemm can do: one W, R stepping as C. Their own last one, or a single row."""
     if loops.shape and loops.strides[2][-1] == 0 and loops.strides[3][-1] == loops.strides[0][-1]:
         return loops
     return Loops((*loops.shape, 1), tuple((*s, 0) for s in loops.strides))
+
+
+def _repeated(strides: Sequence[int], shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    """An operand's strides along all but the last axis of a result of `rank`: 0 where it is repeated."""
+    return (0,) * (rank - len(shape)) + tuple(0 if n == 1 else s for n, s in zip(shape[:-1], strides))
 
 
 def rows_of(to: Lowering, value: Value) -> Strided:
