@@ -84,6 +84,20 @@ def test_matmul_reads_transposed_operands_where_they_are(engine, data):
     assert_same_bits(actual["y"], expected["y"], str(graph))
 
 
+def test_products_are_written_into_their_part_of_a_concat(engine):
+    random, builder = np.random.default_rng(1), registry.builder("case")
+    feeds = {"a": random.standard_normal((3, 5, 6), np.float32)}
+    a = builder.input("a", TensorType(DType.FLOAT, (3, 5, 6)))
+    b, c = (builder.constant(random.standard_normal((3, 6, n), np.float32)) for n in (8, 12))
+    whole = builder.add1("Concat", builder.add1("MatMul", a, b), builder.add1("MatMul", a, c), axis=2)
+    builder.output("y", builder.add1("Neg", whole))
+    graph = builder.build()
+    plan = compiler.lower(graph)
+    assert {step.kernel for step in plan.steps} == {"f32_batched_gemm", "f32_neg"}
+    expected = interpreter.run(graph, feeds, registry.reference_of)
+    assert_same_bits(run_hostile(plan, feeds, engine, 0xFF, 3)["y"], expected["y"], str(graph))
+
+
 @pytest.mark.parametrize(("left", "right"), [((0, 3), (3, 2)), ((2, 3), (3, 0)), ((0, 2, 3), (3, 2)), ((2, 0), (0, 3))])
 @pytest.mark.parametrize("constant", [True, False])
 def test_matmul_of_nothing(engine, left, right, constant):

@@ -57,6 +57,7 @@ _WINDOWS = Shares("ow c kh kw")
 SHARES = {
     "gemm": Shares("k n", 4, Columns("n", 8, {"c": "", "r": "", "b": "", "w": "k"})),
     "batched_gemm": Shares("k n", 4),
+    "batched_gemv": Shares("k n"),
     "pack": Shares("k"),
     "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
     "dwconv": _WINDOWS,

@@ -31,17 +31,18 @@ def matmul(node: Node, to: Lowering) -> None:
     else:
         w, size = panels_of(to, b, f"{node.name}.B")
         of_w = tuple(s * size for s in strides_of(b.shape[:-2], plain(b.type.rank - 2)))
-    target = to.output(y, inplace=residual if residual is not None and residual.type == y.type else None)
+    target = _target(to, y, residual)
     clamp: Clamp = node.attrs.get("clamp", Clamp())
-    for loops, (at_c, at_a, at_w, at_r) in split_outer(_entries_and_rows(to, node, left, of_w), 2):
+    for loops, (at_c, at_a, at_w, at_r) in split_outer(_entries_and_rows(node, target, left, of_w), 2):
         (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = loops.shape, loops.strides
         product = {
-            "c": target + at_c * 4, "a": left.pointer + at_a * 4, "w": w + at_w * 4, "b": start,
+            "c": target.pointer + at_c * 4, "a": left.pointer + at_a * 4, "w": w + at_w * 4, "b": start,
             "r": added + at_r * 4 if added else 0, "lo": clamp.lo, "hi": clamp.hi, "k": k, "n": n,
             "m0": 0, "m1": entries * rows,
         }  # fmt: skip
         batch = {"bc": bc * 4, "ba": ba * 4, "bw": bw * 4, "br": br * 4}
         if matrices is not None:
+            assert rows == 1
             ks, ns = matrices.strides[-2:]
             to.step("f32_batched_gemv", **product, **batch, ks=ks * 4, ns=4 if n == 1 else ns * 4)
         elif entries > 1:
@@ -50,25 +51,34 @@ def matmul(node: Node, to: Lowering) -> None:
             to.step("f32_gemm", **product, lda=lda * 4, ldc=ldc * 4)
 
 
+def _target(to: Lowering, y: Value, residual: Value | None) -> Strided:
+    """Where Y is written: in the place of the residual, or anywhere if rows are dense."""
+    if residual is None and (y.shape[-1] == 1 or to.destination(y).strides[-1] == 1):
+        return to.output_strided(y)
+    inplace = residual if residual is not None and residual.type == y.type else None
+    return Strided(to.output(y, inplace), y.dtype, y.shape, strides_of(y.shape, to.layout(y)))
+
+
 def _readable_by_one_row(to: Lowering, node: Node, left: Strided) -> Strided | None:
     """B where it is, if it is variable, dense along an axis, and only one row meets each of its matrices."""
     b = node.operands[1]
     if b.is_constant or b.shape[-2] == 0:
         return None
     stored = to.strided(b)
-    one_row = _entries_and_rows(to, node, left, stored.strides[:-2]).shape[-1] == 1
+    y = Strided(left.pointer, node.output.dtype, node.output.shape, _row_major(node.output))
+    one_row = _entries_and_rows(node, y, left, stored.strides[:-2]).shape[-1] == 1
     return stored if one_row and 1 in (*stored.strides[-2:], b.shape[-1]) else None
 
 
-def _entries_and_rows(to: Lowering, node: Node, left: Strided, of_w: Sequence[int]) -> Loops:
+def _entries_and_rows(node: Node, target: Strided, left: Strided, of_w: Sequence[int]) -> Loops:
     """The loops over the rows of Y with the strides of C, A, W and R; `of_w` are those along the leading axes of B.
 
     The last loop is one that f32_gemm can do, with one W and R stepping as C; maybe a loop of a single row.
     """
-    y, b, residual = node.output, node.operands[1], (*node.inputs, None, None)[3]
-    rank, place = y.type.rank, strides_of(y.shape, to.layout(y))[:-1]
+    b, residual = node.operands[1], (*node.inputs, None, None)[3]
+    rank, place = len(target.shape), target.strides[:-1]
     loops = collapse(
-        y.shape[:-1],
+        target.shape[:-1],
         place,
         _repeated(left.strides, left.shape, rank),
         _repeated((*of_w, 0, 0), b.shape, rank),
