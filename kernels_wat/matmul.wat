@@ -3,66 +3,234 @@
 ;; Layout    A rows lda bytes apart · W packed [⌈n/8⌉][k][8], zeros in the last panel · b padded to 8
 ;;           C, R rows ldc bytes apart; r = 0 means no residual; r = c allowed
 ;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of R
+;; Tiles     $tile_rows! rows by one panel; of the rows left over, two by two panels, one by four
 (module
   (func $f32_gemm (export "f32_gemm")
     (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
     (param $lo f32) (param $hi f32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32)
     (param $m0 i32) (param $m1 i32)
-    (local $vlo v128) (local $vhi v128) (local $last i32)
-    (local $i i32) (local $j i32) (local $pw i32) (local $kb i32)
-    (local $a0 i32) (local $a1 i32) (local $a2 i32) (local $a3 i32)
-    (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
-    (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
+    (local $vlo v128) (local $vhi v128) (local $tiles i32) (local $kb i32)
+    (if (i32.or (i32.ge_u (local.get $m0) (local.get $m1)) (i32.eqz (local.get $n))) (then (return)))
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
     (local.set $kb (i32.shl (local.get $k) (i32.const 2)))
-    (local.set $last (i32.sub (local.get $m1) (i32.const 1)))
-    (local.set $i (local.get $m0))
+    (local.set $a (i32.add (local.get $a) (i32.mul (local.get $m0) (local.get $lda))))
+    (local.set $c (i32.add (local.get $c) (i32.mul (local.get $m0) (local.get $ldc))))
+    (local.set $r
+      (select (i32.add (local.get $r) (i32.mul (local.get $m0) (local.get $ldc))) (i32.const 0) (local.get $r)))
+    (local.set $m1 (i32.sub (local.get $m1) (local.get $m0)))
+    (local.set $tiles (i32.div_u (local.get $m1) (call $tile_rows!)))
+    (call $whole_tiles! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
+      (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
+      (local.get $tiles))
+    (call $left_over! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
+      (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
+      (i32.mul (local.get $tiles) (call $tile_rows!)) (local.get $m1)))
+
+  ;; The first tiles·$tile_rows! rows, in blocks: see $tile_block!.
+  (func $whole_tiles! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                      (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+                      (param $tiles i32)
+    (local $block i32) (local $j i32) (local $panel i32) (local $rest i32) (local $dr i32) (local $p i32)
+    (local $first_a i32) (local $first_c i32)
+    (local $a0 i32) (local $y0 i32) (local $c00 v128) (local $c01 v128)
+    (local $a1 i32) (local $y1 i32) (local $c10 v128) (local $c11 v128)
+    (local $a2 i32) (local $y2 i32) (local $c20 v128) (local $c21 v128)
+    (local $a3 i32) (local $y3 i32) (local $c30 v128) (local $c31 v128)
+    (local $a4 i32) (local $y4 i32) (local $c40 v128) (local $c41 v128)
+    (local $a5 i32) (local $y5 i32) (local $c50 v128) (local $c51 v128)
+    (local.set $dr (i32.sub (local.get $r) (local.get $c)))
+    (local.set $block
+      (call $tile_block! (i32.mul (local.get $kb) (local.get $n)) (i32.mul (local.get $kb) (call $tile_rows!))))
+    (local.set $first_a (local.get $a))
+    (local.set $first_c (local.get $c))
     (block $done
-      (loop $tiles
-        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
-        ;; Rows past the end repeat the last one; they are not stored.
-        (local.set $a0 (i32.add (local.get $a) (i32.mul (local.get $i) (local.get $lda))))
-        (local.set $a1
-          (i32.add (local.get $a)
-            (i32.mul (call $min_u! (i32.add (local.get $i) (i32.const 1)) (local.get $last)) (local.get $lda))))
-        (local.set $a2
-          (i32.add (local.get $a)
-            (i32.mul (call $min_u! (i32.add (local.get $i) (i32.const 2)) (local.get $last)) (local.get $lda))))
-        (local.set $a3
-          (i32.add (local.get $a)
-            (i32.mul (call $min_u! (i32.add (local.get $i) (i32.const 3)) (local.get $last)) (local.get $lda))))
+      (loop $blocks
+        (br_if $done (i32.eqz (local.get $tiles)))
+        (local.set $block (call $min_u! (local.get $block) (local.get $tiles)))
+        (local.set $panel (local.get $w))
         (local.set $j (i32.const 0))
-        (local.set $pw (local.get $w))
-        (block $columns_done
-          (loop $columns
-            (br_if $columns_done (i32.ge_u (local.get $j) (local.get $n)))
-            (local.set $c00 (v128.load (i32.add (local.get $b) (i32.shl (local.get $j) (i32.const 2)))))
-            (local.set $c01 (v128.load offset=16 (i32.add (local.get $b) (i32.shl (local.get $j) (i32.const 2)))))
+        (loop $panels
+          (local.set $rest (local.get $block))
+          (local.set $a0 (local.get $first_a))
+          (local.set $y0 (i32.add (local.get $first_c) (i32.shl (local.get $j) (i32.const 2))))
+          (loop $rows
+            (local.set $p (i32.add (local.get $b) (i32.shl (local.get $j) (i32.const 2))))
+            (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
             (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
             (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
             (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
-            (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
-            (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-              (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
-                (local.get $pw) (local.get $kb)
-                (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-                (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
-            (local.set $pw (i32.add (local.get $pw) (i32.shl (local.get $kb) (i32.const 3))))
-            (call $store_tile4x8!
-              (i32.add (local.get $c)
-                (i32.add (i32.mul (local.get $i) (local.get $ldc)) (i32.shl (local.get $j) (i32.const 2))))
-              (local.get $ldc)
-              (select
-                (i32.add (local.get $r)
-                  (i32.add (i32.mul (local.get $i) (local.get $ldc)) (i32.shl (local.get $j) (i32.const 2))))
-                (i32.const 0) (local.get $r))
+            (local.set $a1 (i32.add (local.get $a0) (local.get $lda)))
+            (local.set $a2 (i32.add (local.get $a1) (local.get $lda)))
+            (local.set $a3 (i32.add (local.get $a2) (local.get $lda)))
+            (if (i32.gt_u (call $tile_rows!) (i32.const 4))
+              (then
+                (local.set $c40 (local.get $c00)) (local.set $c41 (local.get $c01))
+                (local.set $c50 (local.get $c00)) (local.set $c51 (local.get $c01))
+                (local.set $a4 (i32.add (local.get $a3) (local.get $lda)))
+                (local.set $a5 (i32.add (local.get $a4) (local.get $lda)))
+                (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+                (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
+                  (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                    (local.get $a4) (local.get $a5)
+                    (local.get $panel) (local.get $kb)
+                    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
+                    (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51))))))))))))))
+                (local.set $a0 (i32.add (local.get $a5) (local.get $lda))))
+              (else
+                (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+                (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                  (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                    (local.get $panel) (local.get $kb)
+                    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
+                (local.set $a0 (i32.add (local.get $a3) (local.get $lda)))))
+            (local.set $y1 (i32.add (local.get $y0) (local.get $ldc)))
+            (local.set $y2 (i32.add (local.get $y1) (local.get $ldc)))
+            (local.set $y3 (i32.add (local.get $y2) (local.get $ldc)))
+            (if (i32.gt_u (call $tile_rows!) (i32.const 4))
+              (then
+                (local.set $y4 (i32.add (local.get $y3) (local.get $ldc)))
+                (local.set $y5 (i32.add (local.get $y4) (local.get $ldc)))))
+            (call $store_tile!
+              (local.get $y0) (local.get $y1) (local.get $y2) (local.get $y3) (local.get $y4) (local.get $y5)
+              (local.get $r) (local.get $dr)
               (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
               (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
-              (local.get $vlo) (local.get $vhi)
-              (i32.sub (local.get $n) (local.get $j)) (i32.sub (local.get $m1) (local.get $i)))
-            (local.set $j (i32.add (local.get $j) (i32.const 8)))
-            (br $columns)))
-        (local.set $i (i32.add (local.get $i) (i32.const 4)))
-        (br $tiles))))
+              (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)
+              (local.get $lo) (local.get $hi) (i32.sub (local.get $n) (local.get $j)))
+            (local.set $y0 (i32.add (local.get $y0) (i32.mul (local.get $ldc) (call $tile_rows!))))
+            (br_if $rows (local.tee $rest (i32.sub (local.get $rest) (i32.const 1)))))
+          (local.set $panel (i32.add (local.get $panel) (i32.shl (local.get $kb) (i32.const 3))))
+          (br_if $panels
+            (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $n))))
+        (local.set $tiles (i32.sub (local.get $tiles) (local.get $block)))
+        (local.set $first_a
+          (i32.add (local.get $first_a)
+            (i32.mul (i32.mul (local.get $block) (call $tile_rows!)) (local.get $lda))))
+        (local.set $first_c
+          (i32.add (local.get $first_c)
+            (i32.mul (i32.mul (local.get $block) (call $tile_rows!)) (local.get $ldc))))
+        (br $blocks))))
+
+  ;; The rows m0 ≤ row < m1, two at a time and then one; n > 0.
+  (func $left_over! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                    (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+                    (param $m0 i32) (param $m1 i32)
+    (local $i i32) (local $pa i32) (local $pc i32) (local $pr i32)
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $rows
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        (local.set $pa (i32.add (local.get $a) (i32.mul (local.get $i) (local.get $lda))))
+        (local.set $pc (i32.add (local.get $c) (i32.mul (local.get $i) (local.get $ldc))))
+        (local.set $pr
+          (select (i32.add (local.get $r) (i32.mul (local.get $i) (local.get $ldc))) (i32.const 0) (local.get $r)))
+        (if (i32.lt_u (i32.add (local.get $i) (i32.const 1)) (local.get $m1))
+          (then
+            (call $two_rows! (local.get $pc) (local.get $pa) (local.get $w) (local.get $b) (local.get $pr)
+              (local.get $lo) (local.get $hi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)))
+          (else
+            (call $one_row! (local.get $pc) (local.get $pa) (local.get $w) (local.get $b) (local.get $pr)
+              (local.get $lo) (local.get $hi) (local.get $kb) (local.get $n))))
+        (local.set $i (i32.add (local.get $i) (i32.const 2)))
+        (br $rows))))
+
+  ;; Two rows, two panels at a time.
+  (func $two_rows! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                   (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+    (local $j i32) (local $last i32) (local $size i32) (local $p i32) (local $second_c i32) (local $second_r i32)
+    (local $c00 v128) (local $c01 v128) (local $c02 v128) (local $c03 v128)
+    (local $c10 v128) (local $c11 v128) (local $c12 v128) (local $c13 v128)
+    (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
+    (local.set $last (i32.shr_u (i32.sub (local.get $n) (i32.const 1)) (i32.const 3)))
+    (local.set $second_c (i32.add (local.get $c) (local.get $ldc)))
+    (local.set $second_r (select (i32.add (local.get $r) (local.get $ldc)) (i32.const 0) (local.get $r)))
+    (local.set $j (i32.const 0))
+    (loop $panels
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 0) (local.get $last) (i32.const 32)))
+      (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 1) (local.get $last) (i32.const 32)))
+      (local.set $c02 (v128.load (local.get $p))) (local.set $c03 (v128.load offset=16 (local.get $p)))
+      (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
+      (local.set $c12 (local.get $c02)) (local.set $c13 (local.get $c03))
+      (local.set $c00 (local.set $c01 (local.set $c02 (local.set $c03
+      (local.set $c10 (local.set $c11 (local.set $c12 (local.set $c13
+        (call $tile2x16! (local.get $a) (i32.add (local.get $a) (local.get $lda))
+          (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.const 1) (local.get $last) (local.get $size))
+          (local.get $kb)
+          (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
+          (local.get $c10) (local.get $c11) (local.get $c12) (local.get $c13))))))))))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 0) (local.get $n)
+        (local.get $c00) (local.get $c01) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $second_c) (local.get $second_r) (local.get $j) (i32.const 0) (local.get $n)
+        (local.get $c10) (local.get $c11) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 1) (local.get $n)
+        (local.get $c02) (local.get $c03) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $second_c) (local.get $second_r) (local.get $j) (i32.const 1) (local.get $n)
+        (local.get $c12) (local.get $c13) (local.get $lo) (local.get $hi))
+      (br_if $panels (i32.le_u (local.tee $j (i32.add (local.get $j) (i32.const 2))) (local.get $last)))))
+
+  ;; One row, four panels at a time.
+  (func $one_row! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                  (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32)
+    (local $j i32) (local $last i32) (local $size i32) (local $p i32)
+    (local $c00 v128) (local $c01 v128) (local $c02 v128) (local $c03 v128)
+    (local $c04 v128) (local $c05 v128) (local $c06 v128) (local $c07 v128)
+    (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
+    (local.set $last (i32.shr_u (i32.sub (local.get $n) (i32.const 1)) (i32.const 3)))
+    (local.set $j (i32.const 0))
+    (loop $panels
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 0) (local.get $last) (i32.const 32)))
+      (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 1) (local.get $last) (i32.const 32)))
+      (local.set $c02 (v128.load (local.get $p))) (local.set $c03 (v128.load offset=16 (local.get $p)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 2) (local.get $last) (i32.const 32)))
+      (local.set $c04 (v128.load (local.get $p))) (local.set $c05 (v128.load offset=16 (local.get $p)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 3) (local.get $last) (i32.const 32)))
+      (local.set $c06 (v128.load (local.get $p))) (local.set $c07 (v128.load offset=16 (local.get $p)))
+      (local.set $c00 (local.set $c01 (local.set $c02 (local.set $c03
+      (local.set $c04 (local.set $c05 (local.set $c06 (local.set $c07
+        (call $tile1x32! (local.get $a)
+          (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.const 1) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.const 2) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.const 3) (local.get $last) (local.get $size))
+          (local.get $kb)
+          (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
+          (local.get $c04) (local.get $c05) (local.get $c06) (local.get $c07))))))))))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 0) (local.get $n)
+        (local.get $c00) (local.get $c01) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 1) (local.get $n)
+        (local.get $c02) (local.get $c03) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 2) (local.get $n)
+        (local.get $c04) (local.get $c05) (local.get $lo) (local.get $hi))
+      (call $finish8! (local.get $c) (local.get $r) (local.get $j) (i32.const 3) (local.get $n)
+        (local.get $c06) (local.get $c07) (local.get $lo) (local.get $hi))
+      (br_if $panels (i32.le_u (local.tee $j (i32.add (local.get $j) (i32.const 4))) (local.get $last)))))
+
+  ;; Where the panel `next` behind number j lies, or the last one if that lies before it.
+  (func $panel! (param $base i32) (param $j i32) (param $next i32) (param $last i32) (param $size i32) (result i32)
+    (i32.add (local.get $base)
+      (i32.mul (call $min_u! (i32.add (local.get $j) (local.get $next)) (local.get $last)) (local.get $size))))
+
+  ;; Finish one row of the panel `next` behind number j, unless it lies past n.
+  (func $finish8! (param $c i32) (param $r i32) (param $j i32) (param $next i32) (param $n i32)
+                  (param $v0 v128) (param $v1 v128) (param $lo v128) (param $hi v128)
+    (local $u0 v128) (local $u1 v128) (local $column i32) (local $place i32)
+    (local.set $column (i32.shl (i32.add (local.get $j) (local.get $next)) (i32.const 3)))
+    (local.set $place (i32.shl (local.get $column) (i32.const 2)))
+    (local.set $u0 (local.get $v0))
+    (local.set $u1 (local.get $v1))
+    (if (i32.lt_u (local.get $column) (local.get $n))
+      (then
+        (if (local.get $r)
+          (then
+            (local.set $u0 (local.set $u1
+              (call $add8! (local.get $u0) (local.get $u1) (i32.add (local.get $r) (local.get $place)))))))
+        (call $clamp_store8! (i32.add (local.get $c) (local.get $place)) (local.get $u0) (local.get $u1)
+          (local.get $lo) (local.get $hi) (i32.sub (local.get $n) (local.get $column))))))
 )

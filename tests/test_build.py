@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tinyinfer.errors import WatError
-from tinyinfer.wasm_backend import build, kernel_module
+from tinyinfer.wasm_backend import build, kernel_module, wat
 
 pytest.importorskip("wasmtime", reason="wasmtime assembles kernels and is not installed here")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -164,7 +164,14 @@ def test_module_stays_small(tier: str):
     assert len(kernel_module.load_kernels(tier).wasm) <= 113_000
 
 
-def test_tiers_differ_in_the_multiply_add_only():
+def test_tiers_define_the_multiply_add_and_the_rows_of_a_tile():
+    """A tier's own: what a·b + c means, which shows in the bits, and the rows of a tile, which do not."""
+    for tier in kernel_module.TIERS:
+        own = [s for s in build.read_sources(kernel_module.SOURCES[0], tier) if s.file.endswith(f"tier/{tier}.wat")]
+        assert set(wat.read_module(own).functions) == {"$madd!", "$tile_rows!"}
+
+
+def test_tiers_differ_where_they_multiply_and_add_only():
     simd128, relaxed = (
         build.assemble(build.read_sources(kernel_module.SOURCES[0], tier), tier) for tier in kernel_module.TIERS
     )

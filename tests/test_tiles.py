@@ -1,0 +1,58 @@
+"""Tiles in blocks: products and convolutions whose weights are larger than a cache, and few rows by many columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.conftest import ENGINES
+from tests.differential import Case, check_case
+from tinyinfer.types import Array, Clamp
+from tinyinfer.wasm_backend import engines
+from tinyinfer.wasm_backend.kernel_module import TIERS
+
+RUNS = [(engine, tier) for engine in ENGINES for tier in TIERS if tier in engines.ENGINES[engine].tiers]
+RANDOM = np.random.default_rng(7)
+LARGE = 2 * 1024 * 1024  # bytes of weights from which tiles come in blocks
+
+
+def random(*shape: int) -> Array:
+    return RANDOM.standard_normal(shape, np.float32)
+
+
+def product(m: int, k: int, n: int) -> Case:
+    inputs = (random(m, k), random(k, n), random(n), random(m, n))
+    return Case("MatMul", inputs, {"clamp": Clamp(-30.0, 30.0)}, frozenset({1, 2}))
+
+
+def convolution(channels: int, filters: int, height: int, width: int, stride: int = 1) -> Case:
+    out = [(extent - 1) // stride + 1 for extent in (height, width)]
+    inputs = (random(2, channels, height, width), random(filters, channels, 3, 3), random(filters))
+    attrs = {"strides": (stride,) * 2, "pads": (1,) * 4, "dilations": (1, 1), "group": 1, "clamp": Clamp(-99.0, 99.0)}
+    return Case("Conv", (*inputs, random(2, filters, *out)), attrs, frozenset({1, 2}))
+
+
+# The first of each pair has one block; in the second half a megabyte of rows fills more than one.
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize("rows", [23, 80])
+def test_large_product(rows: int, engine: str, tier: str) -> None:
+    case = product(rows, 2050, 261)
+    assert case.inputs[1] is not None
+    assert case.inputs[1].nbytes > LARGE
+    check_case(case, engine, "f32_gemm", rows // 2, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize(("size", "stride"), [(4, 1), (13, 1), (13, 2)])
+def test_large_convolution(size: int, stride: int, engine: str, tier: str) -> None:
+    case = convolution(448, 135, size, size - 1, stride)
+    assert case.inputs[1] is not None
+    assert case.inputs[1].nbytes > LARGE
+    check_case(case, engine, "f32_conv", size // 2, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("columns", [8, 24, 32, 41, 63, 72])
+def test_rows_left_over(rows: int, columns: int, engine: str, tier: str) -> None:
+    check_case(product(rows, 13, columns), engine, "f32_gemm", 0, tier)
