@@ -257,10 +257,10 @@
                  (param $c10 v128) (param $c11 v128) (param $c12 v128) (param $c13 v128)
                  (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $u0 v128) (local $u1 v128) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
-    (block $fours_done
-      (loop $fours
-        (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
+    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -8))))
+    (block $twos_done
+      (loop $twos
+        (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $u0 (v128.load (local.get $u)))
@@ -289,43 +289,13 @@
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
         (local.set $c12 (local.set $c13
           (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c12) (local.get $c13))))
-        (local.set $w0 (v128.load offset=64 (local.get $w)))
-        (local.set $w1 (v128.load offset=80 (local.get $w)))
-        (local.set $u0 (v128.load offset=64 (local.get $u)))
-        (local.set $u1 (v128.load offset=80 (local.get $u)))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
-        (local.set $c02 (local.set $c03
-          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c02) (local.get $c03))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a1)))
-        (local.set $c10 (local.set $c11
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
-        (local.set $c12 (local.set $c13
-          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c12) (local.get $c13))))
-        (local.set $w0 (v128.load offset=96 (local.get $w)))
-        (local.set $w1 (v128.load offset=112 (local.get $w)))
-        (local.set $u0 (v128.load offset=96 (local.get $u)))
-        (local.set $u1 (v128.load offset=112 (local.get $u)))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
-        (local.set $c02 (local.set $c03
-          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c02) (local.get $c03))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a1)))
-        (local.set $c10 (local.set $c11
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
-        (local.set $c12 (local.set $c13
-          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c12) (local.get $c13))))
-        (local.set $w (i32.add (local.get $w) (i32.const 128)))
-        (local.set $u (i32.add (local.get $u) (i32.const 128)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (br $fours)))
-    (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
-    (block $ones_done
-      (loop $ones
-        (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
+        (local.set $w (i32.add (local.get $w) (i32.const 64)))
+        (local.set $u (i32.add (local.get $u) (i32.const 64)))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 8)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 8)))
+        (br $twos)))
+    (if (i32.and (local.get $kb) (i32.const 4))
+      (then
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $u0 (v128.load (local.get $u)))
@@ -339,12 +309,7 @@
         (local.set $c10 (local.set $c11
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
         (local.set $c12 (local.set $c13
-          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c12) (local.get $c13))))
-        (local.set $w (i32.add (local.get $w) (i32.const 32)))
-        (local.set $u (i32.add (local.get $u) (i32.const 32)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
-        (br $ones)))
+          (call $madd2! (local.get $v) (local.get $u0) (local.get $u1) (local.get $c12) (local.get $c13))))))
     (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
     (local.get $c10) (local.get $c11) (local.get $c12) (local.get $c13))
 
@@ -355,10 +320,10 @@
                  (param $c04 v128) (param $c05 v128) (param $c06 v128) (param $c07 v128)
                  (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
-    (block $fours_done
-      (loop $fours
-        (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
+    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -8))))
+    (block $twos_done
+      (loop $twos
+        (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $v (v128.load32_splat (local.get $a0)))
         (local.set $c00 (local.set $c01
           (call $madd2! (local.get $v) (v128.load (local.get $w0)) (v128.load offset=16 (local.get $w0))
@@ -385,42 +350,14 @@
         (local.set $c06 (local.set $c07
           (call $madd2! (local.get $v) (v128.load offset=32 (local.get $w3)) (v128.load offset=48 (local.get $w3))
             (local.get $c06) (local.get $c07))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (v128.load offset=64 (local.get $w0)) (v128.load offset=80 (local.get $w0))
-            (local.get $c00) (local.get $c01))))
-        (local.set $c02 (local.set $c03
-          (call $madd2! (local.get $v) (v128.load offset=64 (local.get $w1)) (v128.load offset=80 (local.get $w1))
-            (local.get $c02) (local.get $c03))))
-        (local.set $c04 (local.set $c05
-          (call $madd2! (local.get $v) (v128.load offset=64 (local.get $w2)) (v128.load offset=80 (local.get $w2))
-            (local.get $c04) (local.get $c05))))
-        (local.set $c06 (local.set $c07
-          (call $madd2! (local.get $v) (v128.load offset=64 (local.get $w3)) (v128.load offset=80 (local.get $w3))
-            (local.get $c06) (local.get $c07))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (v128.load offset=96 (local.get $w0)) (v128.load offset=112 (local.get $w0))
-            (local.get $c00) (local.get $c01))))
-        (local.set $c02 (local.set $c03
-          (call $madd2! (local.get $v) (v128.load offset=96 (local.get $w1)) (v128.load offset=112 (local.get $w1))
-            (local.get $c02) (local.get $c03))))
-        (local.set $c04 (local.set $c05
-          (call $madd2! (local.get $v) (v128.load offset=96 (local.get $w2)) (v128.load offset=112 (local.get $w2))
-            (local.get $c04) (local.get $c05))))
-        (local.set $c06 (local.set $c07
-          (call $madd2! (local.get $v) (v128.load offset=96 (local.get $w3)) (v128.load offset=112 (local.get $w3))
-            (local.get $c06) (local.get $c07))))
-        (local.set $w0 (i32.add (local.get $w0) (i32.const 128)))
-        (local.set $w1 (i32.add (local.get $w1) (i32.const 128)))
-        (local.set $w2 (i32.add (local.get $w2) (i32.const 128)))
-        (local.set $w3 (i32.add (local.get $w3) (i32.const 128)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (br $fours)))
-    (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
-    (block $ones_done
-      (loop $ones
-        (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
+        (local.set $w0 (i32.add (local.get $w0) (i32.const 64)))
+        (local.set $w1 (i32.add (local.get $w1) (i32.const 64)))
+        (local.set $w2 (i32.add (local.get $w2) (i32.const 64)))
+        (local.set $w3 (i32.add (local.get $w3) (i32.const 64)))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 8)))
+        (br $twos)))
+    (if (i32.and (local.get $kb) (i32.const 4))
+      (then
         (local.set $v (v128.load32_splat (local.get $a0)))
         (local.set $c00 (local.set $c01
           (call $madd2! (local.get $v) (v128.load (local.get $w0)) (v128.load offset=16 (local.get $w0))
@@ -433,13 +370,7 @@
             (local.get $c04) (local.get $c05))))
         (local.set $c06 (local.set $c07
           (call $madd2! (local.get $v) (v128.load (local.get $w3)) (v128.load offset=16 (local.get $w3))
-            (local.get $c06) (local.get $c07))))
-        (local.set $w0 (i32.add (local.get $w0) (i32.const 32)))
-        (local.set $w1 (i32.add (local.get $w1) (i32.const 32)))
-        (local.set $w2 (i32.add (local.get $w2) (i32.const 32)))
-        (local.set $w3 (i32.add (local.get $w3) (i32.const 32)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
-        (br $ones)))
+            (local.get $c06) (local.get $c07))))))
     (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
     (local.get $c04) (local.get $c05) (local.get $c06) (local.get $c07))
 
@@ -449,16 +380,11 @@
     (local $u0 v128) (local $u1 v128)
     (local.set $u0 (call $clamp! (local.get $v0) (local.get $lo) (local.get $hi)))
     (local.set $u1 (call $clamp! (local.get $v1) (local.get $lo) (local.get $hi)))
-    (if (i32.ge_u (local.get $cols) (i32.const 8))
+    (call $store_x32! (local.get $y) (local.get $u0) (local.get $cols))
+    (if (i32.gt_u (local.get $cols) (i32.const 4))
       (then
-        (v128.store (local.get $y) (local.get $u0))
-        (v128.store offset=16 (local.get $y) (local.get $u1)))
-      (else
-        (call $store_x32! (local.get $y) (local.get $u0) (local.get $cols))
-        (if (i32.gt_u (local.get $cols) (i32.const 4))
-          (then
-            (call $store_tail_x32! (i32.add (local.get $y) (i32.const 16)) (local.get $u1)
-              (i32.sub (local.get $cols) (i32.const 4))))))))
+        (call $store_x32! (i32.add (local.get $y) (i32.const 16)) (local.get $u1)
+          (i32.sub (local.get $cols) (i32.const 4))))))
 
   ;; Finish a tile of $tile_rows! rows: y = clamp(c + residual), the first min(cols, 8) columns of each row. With r, the
   ;; residual of what is at y lies dr bytes from it. Residuals are read before anything is stored: rows may be the same.
@@ -468,6 +394,7 @@
                      (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                      (param $c40 v128) (param $c41 v128) (param $c50 v128) (param $c51 v128)
                      (param $lo v128) (param $hi v128) (param $cols i32)
+    (local $rows i32)
     (if (local.get $r)
       (then
         (local.set $c00 (local.set $c01
@@ -486,35 +413,39 @@
               (call $add8! (local.get $c50) (local.get $c51) (i32.add (local.get $y5) (local.get $dr)))))))))
     (if (i32.ge_u (local.get $cols) (i32.const 8))
       (then
-        (call $clamp_store8! (local.get $y0) (local.get $c00) (local.get $c01)
-          (local.get $lo) (local.get $hi) (i32.const 8))
-        (call $clamp_store8! (local.get $y1) (local.get $c10) (local.get $c11)
-          (local.get $lo) (local.get $hi) (i32.const 8))
-        (call $clamp_store8! (local.get $y2) (local.get $c20) (local.get $c21)
-          (local.get $lo) (local.get $hi) (i32.const 8))
-        (call $clamp_store8! (local.get $y3) (local.get $c30) (local.get $c31)
-          (local.get $lo) (local.get $hi) (i32.const 8))
+        (v128.store (local.get $y0) (call $clamp! (local.get $c00) (local.get $lo) (local.get $hi)))
+        (v128.store offset=16 (local.get $y0) (call $clamp! (local.get $c01) (local.get $lo) (local.get $hi)))
+        (v128.store (local.get $y1) (call $clamp! (local.get $c10) (local.get $lo) (local.get $hi)))
+        (v128.store offset=16 (local.get $y1) (call $clamp! (local.get $c11) (local.get $lo) (local.get $hi)))
+        (v128.store (local.get $y2) (call $clamp! (local.get $c20) (local.get $lo) (local.get $hi)))
+        (v128.store offset=16 (local.get $y2) (call $clamp! (local.get $c21) (local.get $lo) (local.get $hi)))
+        (v128.store (local.get $y3) (call $clamp! (local.get $c30) (local.get $lo) (local.get $hi)))
+        (v128.store offset=16 (local.get $y3) (call $clamp! (local.get $c31) (local.get $lo) (local.get $hi)))
         (if (i32.gt_u (call $tile_rows!) (i32.const 4))
           (then
-            (call $clamp_store8! (local.get $y4) (local.get $c40) (local.get $c41)
-              (local.get $lo) (local.get $hi) (i32.const 8))
-            (call $clamp_store8! (local.get $y5) (local.get $c50) (local.get $c51)
-              (local.get $lo) (local.get $hi) (i32.const 8)))))
+            (v128.store (local.get $y4) (call $clamp! (local.get $c40) (local.get $lo) (local.get $hi)))
+            (v128.store offset=16 (local.get $y4) (call $clamp! (local.get $c41) (local.get $lo) (local.get $hi)))
+            (v128.store (local.get $y5) (call $clamp! (local.get $c50) (local.get $lo) (local.get $hi)))
+            (v128.store offset=16 (local.get $y5) (call $clamp! (local.get $c51) (local.get $lo) (local.get $hi))))))
       (else
-        (call $clamp_store8! (local.get $y0) (local.get $c00) (local.get $c01)
-          (local.get $lo) (local.get $hi) (local.get $cols))
-        (call $clamp_store8! (local.get $y1) (local.get $c10) (local.get $c11)
-          (local.get $lo) (local.get $hi) (local.get $cols))
-        (call $clamp_store8! (local.get $y2) (local.get $c20) (local.get $c21)
-          (local.get $lo) (local.get $hi) (local.get $cols))
-        (call $clamp_store8! (local.get $y3) (local.get $c30) (local.get $c31)
-          (local.get $lo) (local.get $hi) (local.get $cols))
-        (if (i32.gt_u (call $tile_rows!) (i32.const 4))
-          (then
-            (call $clamp_store8! (local.get $y4) (local.get $c40) (local.get $c41)
-              (local.get $lo) (local.get $hi) (local.get $cols))
-            (call $clamp_store8! (local.get $y5) (local.get $c50) (local.get $c51)
-              (local.get $lo) (local.get $hi) (local.get $cols)))))))
+        ;; One row after the other moves up to the first place.
+        (local.set $rows (call $tile_rows!))
+        (loop $parts
+          (call $clamp_store8! (local.get $y0) (local.get $c00) (local.get $c01)
+            (local.get $lo) (local.get $hi) (local.get $cols))
+          (local.set $y0 (local.get $y1))
+          (local.set $c00 (local.get $c10)) (local.set $c01 (local.get $c11))
+          (local.set $y1 (local.get $y2))
+          (local.set $c10 (local.get $c20)) (local.set $c11 (local.get $c21))
+          (local.set $y2 (local.get $y3))
+          (local.set $c20 (local.get $c30)) (local.set $c21 (local.get $c31))
+          (if (i32.gt_u (call $tile_rows!) (i32.const 4))
+            (then
+              (local.set $y3 (local.get $y4))
+              (local.set $c30 (local.get $c40)) (local.set $c31 (local.get $c41))
+              (local.set $y4 (local.get $y5))
+              (local.set $c40 (local.get $c50)) (local.set $c41 (local.get $c51))))
+          (br_if $parts (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))))
 
   ;; Eight columns plus those at r.
   (func $add8! (param $v0 v128) (param $v1 v128) (param $r i32) (result v128 v128)
