@@ -40,6 +40,7 @@ def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
 RULES: dict[str, list[rewrite.Rule]] = {
     "identity": identity.RULES,
     "integers": quantized.RULES,
+    "integer sums": quantized.SUMS,
     "activation": activation.RULES,
     "layer normalization": layer_normalization.RULES,
     "normalization": normalization.RULES,
@@ -55,6 +56,7 @@ PIPELINE: list[Pass] = [
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
     _rules("integers", "compute on bytes what stands between dequantisation and quantisation", quantized.RULES),
+    _rules("integer sums", "multiply bytes where the result stays float", quantized.SUMS),
     Pass("fold", "dequantise the constants that are left", quantized.fold),
     Pass("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),
     _rules(

@@ -334,6 +334,30 @@ RULES: list[Rule] = [
 ]
 
 
+@rule(
+    "MatMul(Dequantize(x), Dequantize(w)) + b → Cast(MatMulInteger(x, w))·scales + b",
+    P("MatMul", (dequantized("x"), dequantized("w")), "inner"),
+    _product,
+    tolerance=1e-5,
+)
+def float_of_integer_sums(m: Match, to: Target) -> Value | None:
+    """A product whose result stays float: its weights are bytes all the same, and its sums exact."""
+    node, w = m.node("inner"), m["w"]
+    plain, bias = _bias(node)
+    if not plain or not w.is_constant or not _scalar(m, "x") or not _along(m, "w", w.type.rank - 1):
+        return None
+    if not node.attrs.get("clamp", Clamp()).is_open:
+        return None
+    sums = to.add("MatMulInteger", m["x"], w, m["x_zero"], m["w_zero"], like=node)
+    unit = to.constant(_data(m, "x_scale").reshape(()) * _data(m, "w_scale"), f"{node.output.name}/scale")
+    scaled = to.add("Mul", to.add("Cast", sums, like=node, to=DType.FLOAT), unit, like=node)
+    return scaled if bias is None else to.add("Add", scaled, bias, like=node)
+
+
+SUMS: list[Rule] = [float_of_integer_sums]
+"""Applied after RULES: what they have not taken up."""
+
+
 def fold(graph: Graph) -> Graph:
     """Dequantise the constants that no integer operator has taken up."""
 
