@@ -6,13 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tinyinfer.graph import Graph, Node, Value
-from tinyinfer.wasm_backend.placement import ELEMENTWISE
+from tinyinfer.wasm_backend.placement import VIEWS
 
-OVERWRITTEN = {
-    "BatchNormalization": 0, "Conv": 3, "InstanceNormalization": 0, "LayerNormalization": 0, "LogSoftmax": 0,
-    "MatMul": 3, "Softmax": 0,
+RESIDUAL = 3
+READ_AGAIN: dict[str, tuple[int, ...]] = {
+    "AveragePool": (), "Conv": (RESIDUAL,), "ConvInteger": (), "ConvTranspose": (), "LRN": (), "MatMul": (RESIDUAL,),
+    "MatMulInteger": (), "MaxPool": (), "QLinearConv": (), "QLinearMatMul": (), "Resize": (),
 }  # fmt: skip
-"""The operand that the result of other operators than element-wise ones may lie on."""
+"""Operators that read operands again after the first results are made, and the operands for which that is not so.
+
+Of all others the result may lie on an operand that is as large and read for the last time.
+"""
 
 
 def live_bound(graph: Graph) -> int:
@@ -57,13 +61,14 @@ class _Alive:
         made = [y for y in node.outputs if self._tensors[y] is y]
         now = [*self._values, *made]
         self._values = [v for v in now if self._ends[v] > i]
-        taken = any(self._ends[x] == i and x.type.nbytes == y.type.nbytes for y in made for x in self._donors(node))
+        taken = any(self._ends[x] == i and x.type.nbytes >= y.type.nbytes for y in made[:1] for x in self._donors(node))
         return self._bytes(now, i) - (made[0].type.nbytes if taken else 0)
 
     def _donors(self, node: Node) -> Iterable[Value]:
-        every = node.op in ELEMENTWISE
-        chosen = (v for at, v in enumerate(node.inputs) if every or OVERWRITTEN.get(node.op) == at)
-        return (self._tensors[v] for v in chosen if v in self._tensors)
+        if node.op in (*VIEWS, "Concat"):
+            return ()
+        free = READ_AGAIN.get(node.op, range(len(node.inputs)))
+        return (self._tensors[v] for at, v in enumerate(node.inputs) if at in free and v in self._tensors)
 
     def _bytes(self, values: Iterable[Value], i: int) -> int:
         """Bytes of values; parts of one that is there as well take none, those of one that is gone not more than it."""
