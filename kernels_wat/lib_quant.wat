@@ -76,25 +76,66 @@
                          (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                          (param $s i32) (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128)
                          (param $cols i32) (param $rows i32)
-    (local $py i32)
-    (local.set $py (local.get $y))
-    (call $finish_row8! (local.get $py) (local.get $c00) (local.get $c01) (local.get $s) (local.get $lo) (local.get $hi)
-      (local.get $base) (local.get $fy) (local.get $cols))
-    (if (i32.gt_u (local.get $rows) (i32.const 1))
+    (local $py i32) (local $s0 v128) (local $s1 v128)
+    (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
+    (if
+      (i32.and
+        (i32.and (i32.ge_s (local.get $cols) (i32.const 8)) (i32.ge_s (local.get $rows) (i32.const 4)))
+        (i32.ne (local.get $s) (i32.const 0)))
       (then
+        (local.set $s0 (v128.load (local.get $s)))
+        (local.set $s1 (v128.load offset=16 (local.get $s)))
+        (local.set $t0
+          (i16x8.narrow_i32x4_s
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c00)) (local.get $s0))
+              (local.get $lo) (local.get $hi) (local.get $base))
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c01)) (local.get $s1))
+              (local.get $lo) (local.get $hi) (local.get $base))))
+        (local.set $t1
+          (i16x8.narrow_i32x4_s
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c10)) (local.get $s0))
+              (local.get $lo) (local.get $hi) (local.get $base))
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c11)) (local.get $s1))
+              (local.get $lo) (local.get $hi) (local.get $base))))
+        (local.set $t2
+          (i16x8.narrow_i32x4_s
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c20)) (local.get $s0))
+              (local.get $lo) (local.get $hi) (local.get $base))
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c21)) (local.get $s1))
+              (local.get $lo) (local.get $hi) (local.get $base))))
+        (local.set $t3
+          (i16x8.narrow_i32x4_s
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c30)) (local.get $s0))
+              (local.get $lo) (local.get $hi) (local.get $base))
+            (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $c31)) (local.get $s1))
+              (local.get $lo) (local.get $hi) (local.get $base))))
+        (local.set $t0 (v128.xor (i8x16.narrow_i16x8_s (local.get $t0) (local.get $t1)) (local.get $fy)))
+        (local.set $t2 (v128.xor (i8x16.narrow_i16x8_s (local.get $t2) (local.get $t3)) (local.get $fy)))
+        (v128.store64_lane 0 (local.get $y) (local.get $t0))
+        (local.set $py (i32.add (local.get $y) (local.get $ld)))
+        (v128.store64_lane 1 (local.get $py) (local.get $t0))
         (local.set $py (i32.add (local.get $py) (local.get $ld)))
-        (call $finish_row8! (local.get $py) (local.get $c10) (local.get $c11) (local.get $s) (local.get $lo) (local.get $hi)
-          (local.get $base) (local.get $fy) (local.get $cols))))
-    (if (i32.gt_u (local.get $rows) (i32.const 2))
-      (then
-        (local.set $py (i32.add (local.get $py) (local.get $ld)))
-        (call $finish_row8! (local.get $py) (local.get $c20) (local.get $c21) (local.get $s) (local.get $lo) (local.get $hi)
-          (local.get $base) (local.get $fy) (local.get $cols))))
-    (if (i32.gt_u (local.get $rows) (i32.const 3))
-      (then
-        (local.set $py (i32.add (local.get $py) (local.get $ld)))
-        (call $finish_row8! (local.get $py) (local.get $c30) (local.get $c31) (local.get $s) (local.get $lo) (local.get $hi)
-          (local.get $base) (local.get $fy) (local.get $cols)))))
+        (v128.store64_lane 0 (local.get $py) (local.get $t2))
+        (v128.store64_lane 1 (i32.add (local.get $py) (local.get $ld)) (local.get $t2)))
+      (else
+        (local.set $py (local.get $y))
+        (call $finish_row8! (local.get $py) (local.get $c00) (local.get $c01) (local.get $s) (local.get $lo) (local.get $hi)
+          (local.get $base) (local.get $fy) (local.get $cols))
+        (if (i32.gt_u (local.get $rows) (i32.const 1))
+          (then
+            (local.set $py (i32.add (local.get $py) (local.get $ld)))
+            (call $finish_row8! (local.get $py) (local.get $c10) (local.get $c11) (local.get $s) (local.get $lo) (local.get $hi)
+              (local.get $base) (local.get $fy) (local.get $cols))))
+        (if (i32.gt_u (local.get $rows) (i32.const 2))
+          (then
+            (local.set $py (i32.add (local.get $py) (local.get $ld)))
+            (call $finish_row8! (local.get $py) (local.get $c20) (local.get $c21) (local.get $s) (local.get $lo) (local.get $hi)
+              (local.get $base) (local.get $fy) (local.get $cols))))
+        (if (i32.gt_u (local.get $rows) (i32.const 3))
+          (then
+            (local.set $py (i32.add (local.get $py) (local.get $ld)))
+            (call $finish_row8! (local.get $py) (local.get $c30) (local.get $c31) (local.get $s) (local.get $lo) (local.get $hi)
+              (local.get $base) (local.get $fy) (local.get $cols)))))))
 
   ;; Four rows of int16 times all panels: y = finish(b + Σ a·w), the first n columns of the first min(rows, 4) rows.
   ;; a: rows `ar` bytes apart, kb bytes of each, a multiple of 16 · w: panels of kb/4 pairs of depths by eight filters, `step`
