@@ -4,13 +4,13 @@
 ;;           yi, yr and py bytes apart, signs flipped by fy · W packed [⌈oc/8⌉][k8/2][8][2] with k = kh·kw·ic, k8 = 8·⌈k/8⌉,
 ;;           zeros in the padding · b, s padded to 8; s = 0: y is the int32 sums
 ;;           b holds the correction for the zero point of x, see i8_qgemm_bias
-;; Requires  kw·ic bytes at `pad`, each the zero point of x · `scratch`: four times 2·k8 + 16 bytes for each output row, of
+;; Requires  |sum·s| < 2²² but for W of int16 · kw·ic bytes at `pad`, each the zero point of x · `scratch`: four times 2·k8 + 16 bytes for each output row, of
 ;;           which the rows m0:m1 are used
 ;; Writes    output rows m0 ≤ n·oh + row < m1, channels 0:oc, and the scratch
 ;; Tiles     the windows of four neighbouring output pixels are widened to int16 once and serve all filters. Where windows
 ;;           lie inside the row and its pixels are dense, a kernel row is one run of kw·ic bytes; elsewhere each tap is one.
 (module
-  (func $i8_qconv! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
+  (func $i8_qconv! (param $dot (ref $dot)) (param $requantize (ref $requantize)) (param $bound (ref $bound)) (param $step i32)
     (param $y i32) (param $scratch i32) (param $x i32) (param $w i32) (param $b i32) (param $s i32) (param $pad i32)
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fx i32)
     (param $ih i32) (param $iw i32) (param $ic i32) (param $oh i32) (param $ow i32) (param $oc i32)
@@ -21,8 +21,8 @@
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $row i32) (local $kb i32)
     (local $ox i32) (local $p i32) (local $rows i32) (local $to i32) (local $left i32) (local $taps i32) (local $run i32)
     (local $ky i32) (local $kx i32) (local $iy i32) (local $line i32) (local $dense i32)
-    (local.set $vlo (f32x4.splat (local.get $lo)))
-    (local.set $vhi (f32x4.splat (local.get $hi)))
+    (local.set $vlo (call_ref $bound (local.get $lo) (local.get $zy) (local.get $bound)))
+    (local.set $vhi (call_ref $bound (local.get $hi) (local.get $zy) (local.get $bound)))
     (local.set $base (call $base! (local.get $zy)))
     (local.set $vfy (call $flip! (local.get $fy)))
     (local.set $vfx (call $flip! (local.get $fx)))
@@ -86,7 +86,7 @@
                 (i32.lt_u (local.tee $ky (i32.add (local.get $ky) (i32.const 1))) (local.get $kh))))
             (br_if $pixels
               (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 1))) (local.get $rows))))
-          (call $panels! (local.get $low) (local.get $high) (local.get $step)
+          (call $panels! (local.get $dot) (local.get $requantize) (local.get $step)
             (local.get $out) (local.get $py)
             (local.get $place) (local.get $row) (local.get $w) (local.get $b) (local.get $s)
             (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy)
@@ -97,7 +97,9 @@
         (local.set $m (i32.add (local.get $m) (i32.const 1)))
         (br $output_rows))))
 
-  (@kernel "i8_qconv" (call $i8_qconv! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
+  (@kernel "i8_qconv"
+    (call $i8_qconv! (ref.func $dot4x8_w8!) (ref.func $requantize_small!) (ref.func $bound_small!) (i32.const 16)))
   ;; W of int16: weights with zero points whose differences do not fit into eight bits.
-  (@kernel "i8_qconv_w16" (call $i8_qconv! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
+  (@kernel "i8_qconv_w16"
+    (call $i8_qconv! (ref.func $dot4x8_w16!) (ref.func $requantize_any!) (ref.func $bound_any!) (i32.const 32)))
 )

@@ -4,7 +4,7 @@
 ;;           W int16 packed [⌈c/8⌉][pairs of taps][8][2]. Taps are paired in row-major order, the last with zeros; those of a 3×3
 ;;           kernel with dilations 1 and strides of columns up to 2: 00-10 01-11 02-12 20-21 22-zeros (row, column)
 ;;           b, s padded to eight; s = 0: y is the int32 sums · b holds the correction for the zero point of x
-;; Requires  c bytes at `pad`, each the zero point of x · `scratch`: max(27, kh·kw + 1)·c + 16 bytes for each output row, of
+;; Requires  |sum·s| < 2²² · c bytes at `pad`, each the zero point of x · `scratch`: max(27, kh·kw + 1)·c + 16 bytes for each output row, of
 ;;           which the rows m0:m1 are used
 ;; Writes    output rows m0 ≤ n·oh + row < m1, and the scratch
 ;; Tiles     four pixels by eight channels for the 3×3 kernels. Windows that touch the padding are copied to the scratch.
@@ -51,7 +51,7 @@
   (func $dw_tile1! (param $load (ref $splat)) (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
                  (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
                  (param $fy v128) (param $c i32) (param $rows i32)
-    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $py i32) (local $s4 i32)
+    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
     (local $l2 v128) (local $h2 v128) (local $l3 v128) (local $h3 v128)
@@ -167,24 +167,12 @@
       (local.set $v (call $pairs_high! (local.get $s) (local.get $t)))
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
-      (local.set $py (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))))
-      (call $finish_row8! (local.get $py) (local.get $l0) (local.get $h0) (local.get $ps) (local.get $lo) (local.get $hi)
-        (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))
-      (if (i32.gt_u (local.get $rows) (i32.const 1))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l1) (local.get $h1) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
-      (if (i32.gt_u (local.get $rows) (i32.const 2))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l2) (local.get $h2) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
-      (if (i32.gt_u (local.get $rows) (i32.const 3))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l3) (local.get $h3) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
+      (call $finish_tile4x8! (ref.func $requantize_small!)
+        (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
+        (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
+        (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
+        (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
+        (i32.sub (local.get $c) (local.get $j)) (local.get $rows))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -196,7 +184,7 @@
   (func $dw_tile2! (param $load (ref $splat)) (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
                  (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
                  (param $fy v128) (param $c i32) (param $rows i32)
-    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $py i32) (local $s4 i32)
+    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
     (local $l2 v128) (local $h2 v128) (local $l3 v128) (local $h3 v128)
@@ -334,24 +322,12 @@
       (local.set $v (call $pairs_high! (local.get $s) (local.get $t)))
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
-      (local.set $py (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))))
-      (call $finish_row8! (local.get $py) (local.get $l0) (local.get $h0) (local.get $ps) (local.get $lo) (local.get $hi)
-        (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))
-      (if (i32.gt_u (local.get $rows) (i32.const 1))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l1) (local.get $h1) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
-      (if (i32.gt_u (local.get $rows) (i32.const 2))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l2) (local.get $h2) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
-      (if (i32.gt_u (local.get $rows) (i32.const 3))
-        (then
-          (local.set $py (i32.add (local.get $py) (local.get $ld)))
-          (call $finish_row8! (local.get $py) (local.get $l3) (local.get $h3) (local.get $ps) (local.get $lo) (local.get $hi)
-            (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))))
+      (call $finish_tile4x8! (ref.func $requantize_small!)
+        (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
+        (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
+        (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
+        (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
+        (i32.sub (local.get $c) (local.get $j)) (local.get $rows))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -385,7 +361,7 @@
         (local.set $p (i32.add (local.get $p) (i32.shl (local.get $c) (i32.const 1))))
         (local.set $pw (i32.add (local.get $pw) (i32.const 32)))
         (br_if $taps (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-      (call $finish_row8! (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4)))
+      (call $finish_row8! (ref.func $requantize_small!) (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4)))
         (local.get $l) (local.get $h) (local.get $ps) (local.get $lo) (local.get $hi)
         (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -401,8 +377,8 @@
     (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128)
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $wide i32)
     (local $ox i32) (local $left i32) (local $columns i32) (local $from i32) (local $line i32) (local $each i32)
-    (local.set $vlo (f32x4.splat (local.get $lo)))
-    (local.set $vhi (f32x4.splat (local.get $hi)))
+    (local.set $vlo (call $bound_small! (local.get $lo) (local.get $zy)))
+    (local.set $vhi (call $bound_small! (local.get $hi) (local.get $zy)))
     (local.set $base (call $base! (local.get $zy)))
     (local.set $vfy (call $flip! (local.get $fy)))
     (local.set $wide

@@ -3,17 +3,17 @@
 ;; Layout    A bytes in rows lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
 ;;           padding · b, s padded to 8; s = 0: Y is the int32 sums · Y rows ldc bytes apart, signs flipped by fy
 ;;           b holds the correction for the zero point of A, see i8_qgemm_bias
-;; Requires  `scratch`: 2·k8 + 16 bytes for each row, of which the rows m0:m1 are used
+;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: 2·k8 + 16 bytes for each row, of which the rows m0:m1 are used
 ;; Writes    exactly Y[m0:m1, 0:n] and the scratch
 (module
-  (func $i8_qgemm! (param $low (ref $splat)) (param $high (ref $splat)) (param $step i32)
+  (func $i8_qgemm! (param $dot (ref $dot)) (param $requantize (ref $requantize)) (param $bound (ref $bound)) (param $step i32)
     (param $y i32) (param $scratch i32) (param $a i32) (param $w i32) (param $b i32) (param $s i32)
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fa i32)
     (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfa v128)
     (local $i i32) (local $r i32) (local $rows i32) (local $row i32) (local $kb i32) (local $place i32)
-    (local.set $vlo (f32x4.splat (local.get $lo)))
-    (local.set $vhi (f32x4.splat (local.get $hi)))
+    (local.set $vlo (call_ref $bound (local.get $lo) (local.get $zy) (local.get $bound)))
+    (local.set $vhi (call_ref $bound (local.get $hi) (local.get $zy) (local.get $bound)))
     (local.set $base (call $base! (local.get $zy)))
     (local.set $vfy (call $flip! (local.get $fy)))
     (local.set $vfa (call $flip! (local.get $fa)))
@@ -33,7 +33,7 @@
             (local.get $k) (local.get $vfa))
           (br_if $widening
             (i32.lt_u (local.tee $r (i32.add (local.get $r) (i32.const 1))) (local.get $rows))))
-        (call $panels! (local.get $low) (local.get $high) (local.get $step)
+        (call $panels! (local.get $dot) (local.get $requantize) (local.get $step)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
           (local.get $place) (local.get $row) (local.get $w) (local.get $b) (local.get $s)
           (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy)
@@ -41,9 +41,11 @@
         (local.set $i (i32.add (local.get $i) (i32.const 4)))
         (br $tiles))))
 
-  (@kernel "i8_qgemm" (call $i8_qgemm! (ref.func $low_w8!) (ref.func $high_w8!) (i32.const 16)))
+  (@kernel "i8_qgemm"
+    (call $i8_qgemm! (ref.func $dot4x8_w8!) (ref.func $requantize_small!) (ref.func $bound_small!) (i32.const 16)))
   ;; W of int16: what right operands become when packed at run time, and weights with zero points that do not fit.
-  (@kernel "i8_qgemm_w16" (call $i8_qgemm! (ref.func $low_w16!) (ref.func $high_w16!) (i32.const 32)))
+  (@kernel "i8_qgemm_w16"
+    (call $i8_qgemm! (ref.func $dot4x8_w16!) (ref.func $requantize_any!) (ref.func $bound_any!) (i32.const 32)))
 
   ;; y[i] = b[i] − c[i]·z: the correction of sums for a zero point that is known at run time only. z: one byte, its sign
   ;; flipped by f, unsigned as it is if u = 1; c: the sums of the weights. Elements m0 ≤ i < m1.

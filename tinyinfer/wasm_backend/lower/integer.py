@@ -7,7 +7,7 @@ Kernels multiply bytes as they are. The zero point of the left operand is accoun
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,15 +37,19 @@ def row_bytes(k: int) -> int:
     return 2 * padded(k) + 16
 
 
-def panels(w: Array) -> Array:
-    """[K, N] to [⌈N/8⌉, K8/2, 8, 2]: pairs of depths for eight columns; int8 where all fit, else int16."""
+def panels(w: Array, narrow: bool) -> Array:
+    """[K, N] to [⌈N/8⌉, K8/2, 8, 2]: pairs of depths for eight columns; int8 or int16."""
     filled = np.pad(w, ((0, padded(len(w)) - len(w)), (0, -w.shape[1] % pack.PANEL)))
     pairs = filled.reshape(len(filled) // 2, 2, filled.shape[1] // pack.PANEL, pack.PANEL).transpose(2, 0, 3, 1)
-    return np.ascontiguousarray(pairs.astype(np.int8 if _fits(w) else np.int16))
+    return np.ascontiguousarray(pairs.astype(np.int8 if narrow else np.int16))
 
 
 def _fits(w: Array) -> bool:
     return bool(((w >= -128) & (w <= 127)).all())
+
+
+SMALL = 2.0**22
+"""Kernels for int8 weights round products of sums and multipliers below this only."""
 
 
 PAIRS_3X3 = (0, 3, 1, 4, 2, 5, 6, 7, 8)
@@ -72,6 +76,13 @@ class _Right:
     def size(self) -> int:
         """Bytes of a result."""
         return 1 if self.y is not None else 4
+
+    def is_small(self, channels: int) -> bool:
+        """Whether no left operand makes a product of sum and multiplier too large, channels being the first axis of W."""
+        if self.multiplier is None:
+            return True
+        largest = 255 * np.abs(self.w).reshape(channels, -1).sum(axis=1) + np.abs(self.bias.astype(np.int64))
+        return bool((np.minimum(largest, 1 << 31) * self.multiplier.astype(np.float64) < SMALL).all())
 
     def ending(self, to: Lowering, channels: int, label: str) -> Arguments:
         """The arguments of requantisation; none for int32 results."""
@@ -139,7 +150,8 @@ def conv(node: Node, to: Lowering) -> None:
     filters = w.shape[0]
     right = _right(node, filters, 0)
     weights = right.w.reshape(*w.shape[:2], -1, w.shape[-1]).transpose(2, 3, 1, 0)
-    lonely = group == x.shape[1] == filters and group > 1
+    narrow = _fits(right.w) and right.is_small(filters)
+    lonely = group == x.shape[1] == filters and group > 1 and right.is_small(filters)
     start = _start(to, zero, right.bias, weights.sum(axis=(0, 1, 2)), node.name, 0 if lonely else flip(x.dtype))
     source = to.input(x, channels_last(x.type.rank))
     ending = right.ending(to, filters, node.name)
@@ -147,21 +159,30 @@ def conv(node: Node, to: Lowering) -> None:
     unit = all(v == 1 for v in (*node.attrs["strides"], *w.shape[2:])) and not any(node.attrs["pads"])
     if group == 1 and unit:
         rows = node.output.type.size // filters
-        _gemm(to, node.name, right.w.reshape(filters, -1).T, target, source, start, ending, flip(x.dtype), rows)
+        matrix = panels(right.w.reshape(filters, -1).T, narrow)
+        _gemm(to, node.name, matrix, target, source, start, ending, flip(x.dtype), (rows, w.shape[1], filters))
     elif lonely:
         _depthwise(node, to, weights[:, :, 0], target, source, start, ending)
     else:
-        _general(node, to, weights, target, source, start, ending, group)
+        _general(node, to, weights, narrow, target, source, start, ending, group)
 
 
 def _gemm(
-    to: Lowering, label: str, w: Array, y: Pointer, a: Pointer, b: Pointer, ending: Arguments, fa: int, rows: int
+    to: Lowering,
+    label: str,
+    w: Array,
+    y: Pointer,
+    a: Pointer,
+    b: Pointer,
+    ending: Arguments,
+    fa: int,
+    sizes: tuple[int, int, int],
 ) -> None:
-    k, n = w.shape
-    packed = panels(w)
+    """A product of `sizes` (m, k, n) with panels `w`."""
+    rows, k, n = sizes
     to.step(
-        "i8_qgemm" if packed.dtype == np.int8 else "i8_qgemm_w16",
-        y=y, scratch=to.scratch(rows * row_bytes(k)), a=a, w=to.const(packed, f"{label}.W"), b=b, **ending, fa=fa,
+        "i8_qgemm" if w.dtype == np.int8 else "i8_qgemm_w16",
+        y=y, scratch=to.scratch(rows * row_bytes(k)), a=a, w=to.const(w, f"{label}.W"), b=b, **ending, fa=fa,
         k=k, n=n, lda=k, ldc=n * _bytes(ending), m0=0, m1=rows,
     )  # fmt: skip
 
@@ -193,7 +214,15 @@ def _depthwise(
 
 
 def _general(
-    node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Pointer, ending: Arguments, group: int
+    node: Node,
+    to: Lowering,
+    w: Array,
+    narrow: bool,
+    y: Pointer,
+    x: Pointer,
+    b: Pointer,
+    ending: Arguments,
+    group: int,
 ) -> None:
     """One call for each group: a group is a slice of the channels of every pixel."""
     kh, kw, depth, filters = w.shape
@@ -203,9 +232,9 @@ def _general(
     scratch = to.scratch(geometry["m1"] * 4 * row_bytes(kh * kw * depth))
     scale, size = ending["s"], _bytes(ending)
     for g in range(group):
-        packed = panels(w[..., g * each : (g + 1) * each].reshape(-1, each))
+        packed = panels(w[..., g * each : (g + 1) * each].reshape(-1, each), narrow)
         to.step(
-            "i8_qconv" if packed.dtype == np.int8 else "i8_qconv_w16",
+            "i8_qconv" if narrow else "i8_qconv_w16",
             y=y + g * each * size, scratch=scratch, x=x + g * depth, w=to.const(packed, f"{node.name}.W"),
             b=b + g * each * 4, pad=pad,
             **{**ending, "s": scale + g * each * 4 if isinstance(scale, Pointer) else 0}, fx=flip(operand.dtype),
@@ -225,7 +254,10 @@ def matmul(node: Node, to: Lowering) -> None:
     source = to.input(a)
     ending = right.ending(to, n, node.name)
     rows = node.output.type.size // n
-    _gemm(to, node.name, right.w, to.output(node.output), source, start, ending, flip(a.dtype), rows)
+    transposed = replace(right, w=right.w.T)
+    matrix = panels(right.w, _fits(right.w) and transposed.is_small(n))
+    sizes = (rows, b.shape[0], n)
+    _gemm(to, node.name, matrix, to.output(node.output), source, start, ending, flip(a.dtype), sizes)
 
 
 def _batches(node: Node, to: Lowering) -> None:
