@@ -78,7 +78,7 @@ class _Right:
         return 1 if self.y is not None else 4
 
     def is_small(self, channels: int) -> bool:
-        """Whether no left operand makes a product of sum and multiplier too large, channels being the first axis of W."""
+        """Whether no left operand makes a sum times its multiplier too large; channels are the first axis of W."""
         if self.multiplier is None:
             return True
         largest = 255 * np.abs(self.w).reshape(channels, -1).sum(axis=1) + np.abs(self.bias.astype(np.int64))
