@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from tests.onnx_models import model, run
 from tests.strategies import tensor
 from tinyinfer import frontend, passes
+from tinyinfer.cli.integers import arithmetic
 from tinyinfer.errors import ModelError
 from tinyinfer.types import Array
 
@@ -193,6 +194,25 @@ def test_movement_between_quantisations_moves_bytes() -> None:
 def test_a_product_without_quantisation_stays_float() -> None:
     nodes = [*DEQUANTIZED, node("Conv", "xf", "wf", "bf")]
     assert operators(nodes, {"x": X}, QDQ) == ["DequantizeLinear", "Conv"]
+
+
+def test_inspect_says_what_stays_float_and_why() -> None:
+    nodes = [
+        *DEQUANTIZED,
+        node("Conv", "xf", "wf", "bf", outputs=("c",)),
+        node("QuantizeLinear", "c", "ys", "yz", outputs=("cq",)),
+        node("DequantizeLinear", "cq", "ys", "yz", outputs=("cf",)),
+        helper.make_node("Relu", ["cf"], ["r"], name="relu"),
+        helper.make_node("Softmax", ["r"], ["y"], name="softmax"),
+    ]
+    graph = passes.run(frontend.load(model(nodes, {"x": X}, ("y",), QDQ, 19)))
+    rows = {row.node.op: (row.kind, row.why) for row in arithmetic(graph)}
+    assert rows == {
+        "QLinearConv": ("integers", ""),
+        "DequantizeLinear": ("conversion", ""),
+        "Clip": ("float", "its result is read as float by softmax (Softmax)"),
+        "Softmax": ("float", "Softmax has no integer form"),
+    }
 
 
 # --- Errors ---------------------------------------------------------------------------------------------------

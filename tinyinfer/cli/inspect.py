@@ -12,6 +12,7 @@ import typer
 
 from tinyinfer import passes, registry
 from tinyinfer.cli import console
+from tinyinfer.cli.integers import show_integers
 from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
 from tinyinfer.cli.options import Model, NoOptimize, Shapes
 from tinyinfer.graph import Graph, Node
@@ -37,7 +38,8 @@ def inspect(
     shape: Shapes = [],
     no_optimize: NoOptimize = False,
 ) -> None:
-    """Show a model's inputs and outputs, its operators before and after the passes, what fused, and its memory.
+    """Show a model's inputs and outputs, its operators before and after the passes, what fused, and its memory; of a
+    quantised model what runs in integers, what stays float and why.
 
     Examples:
 
@@ -54,6 +56,7 @@ def inspect(
         file = compiled.file
         show_bindings(file)
         show_fusions(compiled.imported[0], compiled.optimized[0])
+        show_integers(compiled.optimized[0])
         if not no_optimize:
             show_passes(compiled.imported[0])
         if graph:

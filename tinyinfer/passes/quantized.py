@@ -234,6 +234,9 @@ UNARY = (
 )
 
 
+MOVEMENT = "Reshape|Transpose|Slice|Expand|Tile|DepthToSpace|SpaceToDepth"
+
+
 @rule(
     "Quantize(f(Dequantize(x))) → Lookup(x)",
     quantized(P(UNARY, (dequantized("x"),), "inner")),
@@ -269,7 +272,7 @@ def _tabulated(m: Match, to: Target, like: Node, op: str, attrs: Mapping[str, An
 
 @rule(
     "Quantize(move(x)) → move(Quantize(x))",
-    quantized(P("Reshape|Transpose|Slice|Expand|Tile|DepthToSpace|SpaceToDepth", ("x",), "move")),
+    quantized(P(MOVEMENT, ("x",), "move")),
     lambda b: _again(b, b.add1("Transpose", b.input("x", TensorType(DType.FLOAT, (3, 40))), perm=(1, 0))),
 )
 def quantize_before_movement(m: Match, to: Target) -> Value:
@@ -322,6 +325,11 @@ def moved_weights(m: Match, to: Target) -> Value | None:
     place = move.attrs["perm"].index(axis) if several else 0
     return to.add("DequantizeLinear", moved, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=place)
 
+
+INTEGER_FORMS = frozenset(
+    {*(op for op, *_ in _COMPUTING), *UNARY.split("|"), *MOVEMENT.split("|"), "Concat", "MaxPool"}
+)
+"""Operators that have a form on bytes."""
 
 RULES: list[Rule] = [
     moved_weights,

@@ -1,0 +1,83 @@
+"""What of a quantised model runs in integers, what stays float, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tinyinfer.cli import console
+from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.passes.quantized import INTEGER_FORMS
+from tinyinfer.types import DType
+
+BYTES = (DType.INT8, DType.UINT8)
+CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What a node computes in: `integers`, `float`, or a `conversion` between them; and why it is float."""
+
+    node: Node
+    kind: str
+    why: str = ""
+
+
+def is_quantized(graph: Graph) -> bool:
+    """Whether any value is computed in bytes."""
+    return any(node.op in CONVERSIONS or _is_integer(node) for node in graph.nodes)
+
+
+def arithmetic(graph: Graph) -> Iterator[Arithmetic]:
+    """Every node of a graph after the passes."""
+    producers = graph.producers()
+    readers: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for value in node.operands:
+            readers.setdefault(value, []).append(node)
+    for node in graph.nodes:
+        if node.op in CONVERSIONS:
+            yield Arithmetic(node, "conversion")
+        elif _is_integer(node):
+            yield Arithmetic(node, "integers")
+        else:
+            yield Arithmetic(node, "float", _why_float(node, graph, producers, readers))
+
+
+def _is_integer(node: Node) -> bool:
+    return node.op.endswith("Integer") or all(v.dtype is not DType.FLOAT for v in (*node.operands[:1], *node.outputs))
+
+
+def _why_float(
+    node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]
+) -> str:
+    if node.op not in INTEGER_FORMS:
+        return f"{node.op} has no integer form"
+    variable = [v for v in node.operands if not v.is_constant]
+    real = [v for v in variable if v not in producers or producers[v].op != "DequantizeLinear"]
+    if len(real) == len(variable):
+        return "no operand is quantised"
+    if real:
+        return f"operand {real[0].name} is not quantised"
+    if any(v.is_constant and v.dtype is DType.FLOAT for v in node.operands[:2]):
+        return "an operand is a float constant"
+    for value in node.outputs:
+        if value in graph.outputs.values():
+            return "its result is an output of the model"
+        others = [r for r in readers.get(value, []) if r.op != "QuantizeLinear"]
+        if others:
+            return f"its result is read as float by {others[0].name} ({others[0].op})"
+    return "its scales are no single constants, or far apart"
+
+
+def show_integers(graph: Graph) -> None:
+    """Print every node of a quantised model with what it computes in."""
+    if not is_quantized(graph):
+        return
+    rows: list[list[console.Cell]] = [
+        [row.node.name, row.node.op, row.kind, row.why] for row in arithmetic(graph)
+    ]
+    console.show_table("Arithmetic", ["node", "operator", "runs in", "why float"], rows)
+    counts = Counter(row.kind for row in arithmetic(graph))
+    console.say(", ".join(f"{counts[kind]} nodes: {kind}" for kind in ("integers", "float", "conversion")))
