@@ -22,6 +22,8 @@ class Runtime:
     """Its kind of model file, in the folder of a prepared model."""
     scripts: tuple[str, ...] = ()
     """Classic scripts that the page loads first."""
+    imports: tuple[str, ...] = ()
+    """Modules that the adapter imports, which every page names so that all are fetched at once."""
 
 
 _TFJS = ("tfjs-core/dist/tf-core", "tfjs-converter/dist/tf-converter", "tfjs-backend-wasm/dist/tf-backend-wasm")
@@ -29,8 +31,14 @@ _TFJS = ("tfjs-core/dist/tf-core", "tfjs-converter/dist/tf-converter", "tfjs-bac
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime
     for runtime in [
-        Runtime(OURS, "TinyInfer", "tinyinfer.js", "model.tinf"),
-        Runtime("onnxruntime", "onnxruntime-web", "onnxruntime.js", "model.onnx"),
+        Runtime(OURS, "TinyInfer", "tinyinfer.js", "model.tinf", imports=("/tinyinfer/index.js",)),
+        Runtime(
+            "onnxruntime",
+            "onnxruntime-web",
+            "onnxruntime.js",
+            "model.onnx",
+            imports=("/onnxruntime/ort.wasm.min.mjs",),
+        ),
         Runtime("tfjs", "TF.js wasm", "tfjs.js", "tfjs/model.json", tuple(f"/tfjs/{path}.min.js" for path in _TFJS)),
     ]
 }

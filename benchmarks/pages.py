@@ -56,13 +56,15 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
     def describe(query: Mapping[str, str]) -> Mapping[str, Any]:
         if "limits" in query:
             job = {"threads": int(query["limits"]), "modules": [f"/{name}" for name in roofline.modules()]}
-            return {"title": "limits", "job": job, "scripts": (), "module": "/web/roofline.js"}
+            return {"title": "limits", "job": job, "scripts": (), "imports": (), "module": "/web/roofline.js"}
         if "kernels" in query:
             job = dict(prepared[query["model"]].job(RUNTIMES[OURS], 1, ""))
             job["modules"] = query["kernels"].split()
-            return {"title": "kernels", "job": job, "scripts": (), "module": "/web/kernels.js"}
+            return {"title": "kernels", "job": job, "scripts": (), "imports": (), "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
         job = dict(prepared[query["model"]].job(runtime, int(query["threads"]), query["tier"]))
-        return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "module": f"/web/{runtime.adapter}"}
+        imports = ("/web/page.js", *runtime.imports)
+        module = f"/web/{runtime.adapter}"
+        return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "imports": imports, "module": module}
 
     return describe

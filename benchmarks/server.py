@@ -23,12 +23,12 @@ MIME = {
 PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
-<script type="application/json" id="job">{job}</script>
+{preloads}<script type="application/json" id="job">{job}</script>
 {scripts}<script type="module" src="{module}"></script>
 """
 
 Describe = Callable[[Mapping[str, str]], Mapping[str, Any]]
-"""From the query of a page's address to its `title`, `job`, `scripts` and `module`."""
+"""From the query of a page's address to its `title`, `job`, `scripts`, `module`, and the `imports` of the module."""
 
 
 @dataclass
@@ -57,8 +57,9 @@ class Site:
         """The page that runs what the query of its address names."""
         values = self.describe(dict(parse_qsl(query, keep_blank_values=True)))
         scripts = "".join(f'<script src="{path}"></script>\n' for path in values["scripts"])
+        preloads = "".join(f'<link rel="modulepreload" href="{path}">\n' for path in values["imports"])
         job = json.dumps(values["job"]).replace("<", "\\u003c")
-        return PAGE.format(title=values["title"], job=job, scripts=scripts, module=values["module"]).encode()
+        return PAGE.format(title=values["title"], preloads=preloads, job=job, scripts=scripts, module=values["module"]).encode()
 
 
 @contextmanager
@@ -78,6 +79,9 @@ def serve(site: Site) -> Iterator[Site]:
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave together; apart, the second would wait for the browser to acknowledge the first.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             address = urlsplit(self.path)

@@ -89,6 +89,9 @@ def serve(files: Mapping[str, bytes]) -> Iterator[Site]:
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave together; apart, the second would wait for the browser to acknowledge the first.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].lstrip("/") or "index.html"
