@@ -3,6 +3,7 @@
 
 import { open } from "./cache.js";
 import { EngineError, messageOf } from "./errors.js";
+import { join } from "./pieces.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
 
@@ -91,7 +92,7 @@ function* cut(file, transfer) {
 async function compile({ pieces }, shared) {
   const parts = [];
   for await (const piece of pieces) parts.push(piece);
-  const bytes = await new Blob(parts).arrayBuffer();
+  const bytes = join(parts);
   const hash = hashOf(bytes); // which has seen them when it returns
   if (shared) share(bytes);
   try {

@@ -2,6 +2,7 @@
 /** `model.tinf`: a safetensors file whose data section is the weights region and whose metadata holds the plans. */
 
 import { messageOf, PlanError } from "./errors.js";
+import { join } from "./pieces.js";
 
 const VERSION = 1;
 const PAGE = 65536;
@@ -64,7 +65,7 @@ const isCount = n => Number.isSafeInteger(n) && /** @type {number} */ (n) >= 0;
 export class ModelReader {
   #source;
   #place;
-  /** What has come of the header. @type {Uint8Array[]} */
+  /** What has come of the header. @type {Uint8Array<ArrayBuffer>[]} */
   #pieces = [];
   #needed = 8;
   /** @type {Model | undefined} */
@@ -83,7 +84,7 @@ export class ModelReader {
     this.#place = place;
   }
 
-  /** @param {Uint8Array} piece @throws {PlanError} naming what is wrong */
+  /** @param {Uint8Array<ArrayBuffer>} piece @throws {PlanError} naming what is wrong */
   write(piece) {
     this.size += piece.length;
     if (this.#model) return this.#copy(piece);
@@ -104,7 +105,7 @@ export class ModelReader {
     return this.#model;
   }
 
-  /** @param {Uint8Array} start of the file, `#needed` bytes at least */
+  /** @param {Uint8Array<ArrayBuffer>} start of the file, `#needed` bytes at least */
   #proceed(start) {
     this.#pieces = [start];
     if (this.#needed === 8) {
@@ -134,18 +135,6 @@ export class ModelReader {
   #truncated(what) {
     return new PlanError(`${this.#source}: not a TinyInfer model, or truncated: ${what}`);
   }
-}
-
-/** @param {Uint8Array[]} pieces */
-function join(pieces) {
-  if (pieces.length === 1) return pieces[0];
-  const whole = new Uint8Array(pieces.reduce((total, piece) => total + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 /** @param {Record<string, any>} header @param {string} source @returns {Model} */

@@ -1,10 +1,10 @@
 // @ts-check
 /** SHA-256 by the browser; of streams, and on pages that are neither HTTPS nor localhost, by FIPS 180-4. */
 
-/** @param {ArrayBuffer} bytes @returns {Promise<string>} hexadecimal */
+/** @param {Uint8Array<ArrayBuffer>} bytes @returns {Promise<string>} hexadecimal */
 export async function sha256(bytes) {
   if (globalThis.crypto?.subtle) return hex(await crypto.subtle.digest("SHA-256", bytes));
-  return new Sha256().update(new Uint8Array(bytes)).digest();
+  return new Sha256().update(bytes).digest();
 }
 
 /** The hash of what comes in pieces. */

@@ -32,9 +32,8 @@ const SPINS = 20000;
 // beginning), and for each piece the last run in which it was taken.
 const [EVENT, SLEEPERS, RUN, PLAN, FAILED, TIMED, JOBS] = [0, 1, 2, 3, 4, 5, 6];
 
-/** Let the kernels import a shared memory: a change of one byte (`kernel_module.shared`). @param {ArrayBuffer} wasm */
-export function share(wasm) {
-  const bytes = new Uint8Array(wasm);
+/** Let the kernels import a shared memory: a change of one byte (`kernel_module.shared`). @param {Uint8Array} bytes */
+export function share(bytes) {
   bytes[26 + (bytes[9] & 127) + (bytes[10] << 7)] = 3;
 }
 

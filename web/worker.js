@@ -30,7 +30,7 @@ import { join } from "./threads.js";
  * @typedef {{plan: number, feeds: Data[], names: string[]}} Run
  * @typedef {{outputs: Data[], ms: number}} Ran
  *
- * @typedef {{open: Open} | {piece: Uint8Array} | {create: Create} | {run: Run} | {profile: Run}} Request
+ * @typedef {{open: Open} | {piece: Uint8Array<ArrayBuffer>} | {create: Create} | {run: Run} | {profile: Run}} Request
  * @typedef {{id: number, result: any} | {id: number, error: import("./errors.js").PlainError}} Reply
  */
 
@@ -99,7 +99,7 @@ class Loader {
     });
   }
 
-  /** @param {Uint8Array} piece */
+  /** @param {Uint8Array<ArrayBuffer>} piece */
   write(piece) {
     this.#hash?.update(piece);
     this.#reader.write(piece);
