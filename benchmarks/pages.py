@@ -14,6 +14,7 @@ from benchmarks.prepare import Prepared
 from benchmarks.server import Site
 from tinyinfer.bundle import web_files
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels, module_file
+from tinyinfer.web_build import WEB as SOURCES
 
 WEB = Path(__file__).resolve().parent / "web"
 
@@ -23,7 +24,7 @@ def site(prepared: Mapping[str, Prepared], modules: Path | None) -> Site:
     files = {f"tinyinfer/{path}": content for path, content in web_files(demo=False).items()}
     files |= {f"tinyinfer/{module_file(tier)}": load_kernels(tier).wasm for tier in TIERS}
     files |= {**roofline.modules(), "blank.html": b"<!doctype html><title>blank</title>"}
-    folders = {"web": WEB, "models": CACHE}
+    folders = {"web": WEB, "sources": SOURCES, "models": CACHE}
     if modules is not None:
         folders |= {"onnxruntime": modules / "onnxruntime-web" / "dist", "tfjs": modules / "@tensorflow"}
     return Site(folders, files, _describe(prepared))

@@ -59,7 +59,8 @@ class Site:
         scripts = "".join(f'<script src="{path}"></script>\n' for path in values["scripts"])
         preloads = "".join(f'<link rel="modulepreload" href="{path}">\n' for path in values["imports"])
         job = json.dumps(values["job"]).replace("<", "\\u003c")
-        return PAGE.format(title=values["title"], preloads=preloads, job=job, scripts=scripts, module=values["module"]).encode()
+        page = PAGE.format(title=values["title"], preloads=preloads, job=job, scripts=scripts, module=values["module"])
+        return page.encode()
 
 
 @contextmanager

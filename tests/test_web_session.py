@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.differential import assert_same_bits
-from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph
+from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph, wide_graph
 from tests.website import Site, assert_no_workers, run_in_browser, serve
 from tinyinfer import InferenceSession
 from tinyinfer.bundle import web_files
@@ -161,6 +161,43 @@ def test_model_from_bytes_and_url(source: str, page: Page, site: Site) -> None:
         const session = await create({{}}, {source});
         return [session.outputNames, buffer.byteLength];"""
     assert attempt(page, site, body) == [["y"], len(site.files["tiny.tinf"])]
+
+
+def test_a_header_of_many_pieces(page: Page, site: Site) -> None:
+    notes = "".join(f"{i:07}" for i in range(150_000))
+    site.files["model.tinf"] = tinf_of(tiny_graph(), metadata={"notes": notes})
+    feeds = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    site.open(page)
+    (actual,) = run_in_browser(page, site, "/model.tinf", feeds, cache=False).values()
+    assert_same_bits(actual, reference(tiny_graph(), feeds)["y"], "y")
+    body = """return (await create({}, "/model.tinf")).metadata.notes;"""
+    assert attempt(page, site, body) == notes
+
+
+@pytest.mark.parametrize("source", ["url", "url without BYOB", "buffer", "taken buffer", "part of a buffer"])
+def test_weights_of_many_pieces(source: str, page: Page, site: Site) -> None:
+    """However they come, every byte is in its place."""
+    graph = wide_graph()
+    site.files["model.tinf"] = tinf_of(graph)
+    body = """const url = "/model.tinf";
+        const file = new Uint8Array(await (await fetch(url)).arrayBuffer());
+        const padded = new Uint8Array(file.length + 77);
+        padded.set(file, 66);
+        const getReader = ReadableStream.prototype.getReader;
+        if (values.source === "url without BYOB") {
+            ReadableStream.prototype.getReader = function (options) {
+                if (options) throw new TypeError("no such mode");
+                return getReader.call(this);
+            };
+        }
+        const models = { "buffer": file.buffer, "taken buffer": file, "part of a buffer": padded.subarray(66, -11) };
+        const session = await create({ transfer: values.source === "taken buffer" }, models[values.source] ?? url);
+        const { y } = await session.run({ x: new Tensor("float32", [0.3, -1.7], [1, 2]) });
+        await fetch("/y", { method: "POST", body: y.data });
+        return file.length > 0;"""
+    assert attempt(page, site, body, source=source) is (source != "taken buffer")
+    expected = reference(graph, {"x": np.array([[0.3, -1.7]], np.float32)})["y"]
+    assert_same_bits(np.frombuffer(site.received["y"], np.float32).reshape(expected.shape), expected, "y")
 
 
 def test_buffers_are_taken_on_request_only(page: Page, site: Site) -> None:

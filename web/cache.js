@@ -4,6 +4,8 @@
 import { ModelError, messageOf } from "./errors.js";
 
 const NAME = "tinyinfer";
+/** The most bytes that come at once. */
+export const PIECE = 2 ** 18;
 const AHEAD = new ByteLengthQueuingStrategy({ highWaterMark: 2 ** 22 });
 
 /**
@@ -15,6 +17,7 @@ const AHEAD = new ByteLengthQueuingStrategy({ highWaterMark: 2 ** 22 });
  * @property {boolean} cache whether to read and write the cache
  * @property {boolean} reload take nothing from any cache
  * @property {AbortSignal} signal
+ * @property {ArrayBuffer[]} spare buffers of `PIECE` bytes to read into
  * @property {(progress: Progress) => void} [onProgress]
  */
 
@@ -49,15 +52,15 @@ async function request(url, { reload, signal }) {
 }
 
 /** @param {string} url @param {Response} response @param {boolean} keep @param {LoadOptions} options */
-async function* read(url, { headers, body }, keep, { onProgress }) {
+async function* read(url, { headers, body }, keep, { onProgress, spare }) {
   // The length of a compressed transfer is not that of its content.
   const total = headers.has("content-encoding") ? 0 : Number(headers.get("content-length"));
   const copy = keep ? keeper(url, total) : undefined;
   let loaded = 0;
   let complete = false;
   try {
-    for (const reader = body?.getReader(); reader; ) {
-      const { done, value } = await reader.read().catch(error => Promise.reject(failed(url, error)));
+    for (const next = reader(body, spare); next; ) {
+      const { done, value } = await next().catch(error => Promise.reject(failed(url, error)));
       if (done) break;
       await copy?.ready.catch(() => {});
       copy?.write(value.slice()).catch(() => {});
@@ -68,6 +71,25 @@ async function* read(url, { headers, body }, keep, { onProgress }) {
     complete = true;
   } finally {
     copy?.[complete ? "close" : "abort"]().catch(() => {});
+  }
+}
+
+/**
+ * The read function of a stream, which uses the same buffers again and again where the browser can: garbage of the
+ * size of a model would be collected late.
+ * @param {Response["body"]} body
+ * @param {ArrayBuffer[]} spare
+ * @returns {(() => Promise<ReadableStreamReadResult<Piece>>) | undefined}
+ */
+function reader(body, spare) {
+  try {
+    const byob = body?.getReader({ mode: "byob" });
+    return (
+      byob && (() => /** @type {any} */ (byob.read(new Uint8Array(spare.pop() ?? new ArrayBuffer(PIECE)))))
+    );
+  } catch {
+    const any = body?.getReader();
+    return any && (() => any.read());
   }
 }
 

@@ -1,13 +1,12 @@
 // @ts-check
 /** The page's part of loading: model and kernels are fetched while the Worker starts, and handed over as they come. */
 
-import { open } from "./cache.js";
+import { open, PIECE } from "./cache.js";
 import { EngineError, messageOf } from "./errors.js";
 import { join } from "./pieces.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
 
-const PIECE = 2 ** 20; // bytes of a buffer that are copied at a time
 const UNDERWAY = 8; // pieces that the Worker has not taken yet
 
 /**
@@ -27,14 +26,16 @@ const UNDERWAY = 8; // pieces that the Worker has not taken yet
 /**
  * Have the Worker load a model.
  * @param {Order} order
- * @param {Omit<LoadOptions, "reload">} options
+ * @param {Omit<LoadOptions, "reload" | "spare">} options
  * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask the Worker
  * @returns {Promise<import("./worker.js").Created>}
  */
 export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, options, ask) {
   let kept = false;
   const attempt = async (/** @type {boolean} */ reload) => {
-    const from = { ...options, reload };
+    /** @type {ArrayBuffer[]} */
+    const spare = [];
+    const from = { ...options, reload, spare };
     const kernels = open(wasmUrl, from).then(file => {
       kept ||= file.kept;
       return compile(file, threads > 1);
@@ -44,9 +45,9 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
       if (reload && !isUrl) return []; // the Worker has it
       const file = isUrl
         ? await open(model, from)
-        : { url: "the model's buffer", kept: false, pieces: cut(model, transfer) };
+        : { url: "the model's buffer", kept: false, pieces: cut(model, transfer, spare) };
       kept ||= file.kept;
-      return handOver(file, { source: file.url, threads, sha256 }, ask);
+      return handOver(file, { source: file.url, threads, sha256 }, spare, ask);
     };
     const [{ module, ...described }, taken] = await Promise.all([kernels, send()]);
     const created = ask({ create: { module, kernels: { ...described, url: wasmUrl }, tier } });
@@ -64,24 +65,40 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
 /**
  * @param {Incoming} file
  * @param {import("./worker.js").Open} open
+ * @param {ArrayBuffer[]} spare where the Worker's buffers come back to
  * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask
  * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken
  */
-async function handOver({ pieces }, open, ask) {
+async function handOver({ pieces }, open, spare, ask) {
   const taken = [ask({ open })];
   for await (const piece of pieces) {
     if (taken.length > UNDERWAY) await taken.shift();
-    const next = ask({ piece }, [piece.buffer]);
+    const next = ask({ piece }, [piece.buffer]).then(buffer => {
+      if (spare.length < UNDERWAY) spare.push(buffer);
+    });
     next.catch(() => {}); // whoever waits for it is told
     taken.push(next);
   }
   return taken;
 }
 
-/** @param {Uint8Array<ArrayBuffer>} file @param {boolean | undefined} transfer */
-function* cut(file, transfer) {
-  if (transfer && file.length === file.buffer.byteLength) yield file;
-  else for (let at = 0; at < file.length; at += PIECE) yield file.slice(at, at + PIECE);
+/**
+ * @param {Uint8Array<ArrayBuffer>} file
+ * @param {boolean | undefined} transfer
+ * @param {ArrayBuffer[]} spare
+ * @returns {Generator<Uint8Array<ArrayBuffer>>}
+ */
+function* cut(file, transfer, spare) {
+  if (transfer && file.length === file.buffer.byteLength) {
+    yield file;
+    return;
+  }
+  for (let at = 0; at < file.length; at += PIECE) {
+    const part = file.subarray(at, at + PIECE);
+    const piece = new Uint8Array(spare.pop() ?? new ArrayBuffer(PIECE), 0, part.length);
+    piece.set(part);
+    yield piece;
+  }
 }
 
 /**

@@ -88,7 +88,7 @@ export class ModelReader {
   write(piece) {
     this.size += piece.length;
     if (this.#model) return this.#copy(piece);
-    this.#pieces.push(piece);
+    this.#pieces.push(piece.slice()); // whoever gave it may use it again
     while (!this.#model && this.size >= this.#needed) this.#proceed(join(this.#pieces));
   }
 

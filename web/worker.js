@@ -54,8 +54,9 @@ self.onmessage = async (
       loader = new Loader(request.open);
       post({ id, result: undefined });
     } else if ("piece" in request) {
+      const { buffer } = request.piece;
       loader?.write(request.piece);
-      post({ id, result: undefined });
+      post({ id, result: buffer }, [buffer]);
     } else if ("create" in request) {
       post({ id, result: await create(request.create) });
     } else if ("run" in request) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Times steps of a plan where they stand in it, for one or two kernel modules in turns. */
 
-import { parse } from "/tinyinfer/plan.js";
+import { ModelReader } from "/sources/plan.js";
 
 /**
  * @typedef {{model: string, modules: string[], feeds: {name: string, url: string}[]}} Job
@@ -15,12 +15,17 @@ Object.assign(globalThis, { bench: prepare(job) });
 
 /** @param {Job} job */
 async function prepare({ model, modules, feeds }) {
-  const file = parse(await fetchBytes(model), model);
-  const machines = await Promise.all(modules.map(url => start(file, url)));
+  let weights = new Uint8Array();
+  const reader = new ModelReader(model, ({ size }) => {
+    weights = new Uint8Array(size);
+    return weights;
+  });
+  reader.write(new Uint8Array(await fetchBytes(model)));
+  const [plan] = reader.end().plans;
+  const machines = await Promise.all(modules.map(url => start(plan, weights, url)));
   const inputs = await Promise.all(
     feeds.map(async ({ name, url }) => ({ name, data: await fetchBytes(url) })),
   );
-  const [plan] = file.plans;
   /** @type {Entry[]} */
   let entries = [];
   return {
@@ -80,14 +85,18 @@ function batch(calls, least) {
   return Math.max(1, Math.round(least / 4 / Math.max(performance.now() - begin, 0.001)));
 }
 
-/** @param {import("/tinyinfer/plan.js").Model} file @param {string} url @returns {Promise<Machine>} */
-async function start(file, url) {
-  const [plan] = file.plans;
+/**
+ * @param {import("/sources/plan.js").Plan} plan
+ * @param {Uint8Array} weights
+ * @param {string} url
+ * @returns {Promise<Machine>}
+ */
+async function start(plan, weights, url) {
   const pages = plan.memory / PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const { instance } = await WebAssembly.instantiate(await fetchBytes(url), { env: { memory } });
   const bytes = new Uint8Array(memory.buffer);
-  bytes.set(file.data, plan.weights);
+  bytes.set(weights, plan.weights);
   const calls = plan.steps.map(({ kernel, args }) => {
     const call = /** @type {(...args: number[]) => void} */ (instance.exports[kernel]);
     if (call?.length !== args.length)
@@ -97,7 +106,7 @@ async function start(file, url) {
   return { bytes, calls };
 }
 
-/** @param {import("/tinyinfer/plan.js").Plan} plan @param {string} name */
+/** @param {import("/sources/plan.js").Plan} plan @param {string} name */
 function addressOf(plan, name) {
   return plan.inputs.find(binding => binding.name === name)?.address ?? 0;
 }
