@@ -15,7 +15,7 @@ from tinyinfer import rewrite
 from tinyinfer.graph import Graph, GraphBuilder, Node, Semantics, Translate, Value, rebuild
 from tinyinfer.passes.activation import scalar
 from tinyinfer.passes.bias import is_plain
-from tinyinfer.passes.examples import given
+from tinyinfer.passes.examples import given, weights
 from tinyinfer.passes.normalization import mul_of_matmul
 from tinyinfer.rewrite import Match, P, Target, rule
 
@@ -65,12 +65,39 @@ def _scores(b: GraphBuilder) -> Value:
     tolerance=1e-6,
 )
 def scale_of_scores(m: Match, to: Target) -> Value | None:
-    """Only if neither operand is constant, and A is not larger than what is scaled now."""
-    product, a, b = m.node("product"), m["a"], m["b"]
+    """Only if A is not larger than what is scaled now."""
+    larger = m["a"].type.size > m.node("product").output.type.size
+    return None if larger else _scale_left(m, to, m["a"], m["b"])
+
+
+def _projected(b: GraphBuilder) -> Value:
+    projection = b.add1("MatMul", given(b, 4, 3), weights(b, 3, 6))
+    heads = b.add1("Transpose", b.add1("Reshape", projection, shape=(4, 2, 3)), perm=(1, 0, 2))
+    scores = b.add1("MatMul", heads, given(b, 2, 3, 2, name="k"))
+    return b.add1("Mul", scores, b.constant(np.array(0.3, np.float32)))
+
+
+QUERIES = P("Transpose", (P("Reshape", (P("MatMul", ("x", "w!")),)),), "queries")
+
+
+@rule(
+    "MatMul(queries, b)·c → MatMul(queries·c, b) where queries = Transpose(Reshape(MatMul(x, w)))",
+    P("Mul|Div", (P("MatMul", (QUERIES, "b"), "product"), "c!"), "scale"),
+    _projected,
+    tolerance=1e-6,
+)
+def scale_of_projected_scores(m: Match, to: Target) -> Value | None:
+    """The weights w are going to take the factor."""
+    return _scale_left(m, to, m.node("queries").output, m["b"])
+
+
+def _scale_left(m: Match, to: Target, a: Value, b: Value) -> Value | None:
+    """The product of A times the factor and B, if neither is constant."""
+    product = m.node("product")
     factor = scalar(m["c"]) if m.node("scale").op == "Mul" else 1 / (scalar(m["c"]) or math.nan)
     variable = not (a.is_constant or b.is_constant) and len(product.operands) == 2 and is_plain(product)
     same = m.node("scale").output.type == product.output.type
-    if not (variable and same and math.isfinite(factor) and a.type.size <= product.output.type.size):
+    if not (variable and same and math.isfinite(factor)):
         return None
     constant = to.constant(np.array(factor, np.float32), f"{product.name}.scale")
     return to.replace(product, (to.add("Mul", a, constant, like=m.node("scale")), b))
@@ -118,4 +145,4 @@ def mask_of_scores(m: Match, to: Target) -> Value | None:
     return to.replace(product, (a, b, bias, rows))
 
 
-RULES = [scale_of_scores, scale_before_movement, mul_of_matmul, mask_of_scores]
+RULES = [scale_of_projected_scores, scale_of_scores, scale_before_movement, mul_of_matmul, mask_of_scores]
