@@ -1,6 +1,6 @@
 ;; resize — one axis of x [outer][len][inner] resampled to y [outer][out][inner]
 ;; Order     taps = 1: y = x; else y = x·w of the first tap, then y = madd(x, w, y) for the others, ascending
-;; Layout    x dense, rows of y ldy bytes apart; index [taps][out + 3]: byte offset of the tap within the axis, i32 ·
+;; Layout    x dense; blocks of y yo and their rows ldy bytes apart; index [taps][out + 3]: byte offset of the tap within the axis, i32 ·
 ;;           w [taps][out + 3] f32; the last three are 0, which vectors may read
 ;; Requires  taps = 1, 2 or 4 · ldy = 4 where inner = 1
 ;; Writes    rows m0 ≤ o·out + j < m1 of y, each `inner` elements; reads up to 12 bytes past x
@@ -61,10 +61,10 @@
 
   (func $f32_resize (export "f32_resize")
     (param $y i32) (param $x i32) (param $index i32) (param $w i32)
-    (param $taps i32) (param $len i32) (param $out i32) (param $inner i32) (param $ldy i32)
+    (param $taps i32) (param $len i32) (param $out i32) (param $inner i32) (param $yo i32) (param $ldy i32)
     (param $m0 i32) (param $m1 i32)
     (local $m i32) (local $o i32) (local $j i32) (local $row i32) (local $plane i32) (local $t i32) (local $count i32)
-    (local $pi i32) (local $pw i32) (local $acc v128)
+    (local $py i32) (local $pi i32) (local $pw i32) (local $acc v128)
     (local.set $row (i32.shl (local.get $inner) (i32.const 2)))
     (local.set $plane (i32.shl (i32.add (local.get $out) (i32.const 3)) (i32.const 2)))
     (local.set $m (local.get $m0))
@@ -74,6 +74,9 @@
         (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
         (local.set $o (i32.div_u (local.get $m) (local.get $out)))
         (local.set $j (i32.sub (local.get $m) (i32.mul (local.get $o) (local.get $out))))
+        (local.set $py
+          (i32.add (local.get $y)
+            (i32.add (i32.mul (local.get $o) (local.get $yo)) (i32.mul (local.get $j) (local.get $ldy)))))
         (local.set $o
           (i32.add (local.get $x) (i32.mul (i32.mul (local.get $o) (local.get $len)) (local.get $row))))
         (local.set $pi (i32.add (local.get $index) (i32.shl (local.get $j) (i32.const 2))))
@@ -95,11 +98,10 @@
                     (call $madd! (call $gather4! (local.get $o) (local.get $pi)) (v128.load (local.get $pw))
                       (local.get $acc)))
                   (br_if $taps_left (local.tee $t (i32.sub (local.get $t) (i32.const 1)))))))
-            (call $store_x32!
-              (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $ldy))) (local.get $acc) (local.get $count))
+            (call $store_x32! (local.get $py) (local.get $acc) (local.get $count))
             (local.set $m (i32.add (local.get $m) (call $min_u! (local.get $count) (i32.const 4)))))
           (else
-            (call $resize_row! (i32.add (local.get $y) (i32.mul (local.get $m) (local.get $ldy)))
+            (call $resize_row! (local.get $py)
               (local.get $o) (local.get $pi) (local.get $pw) (local.get $taps) (local.get $plane) (local.get $row))
             (local.set $m (i32.add (local.get $m) (i32.const 1)))))
         (br $rows))))

@@ -17,6 +17,7 @@ from tinyinfer.graph import Graph, GraphBuilder, Value
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Clamp, DType, TensorType
 from tinyinfer.wasm_backend import layout, placement, strides
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.placement import ELEMENTWISE, VIEWS
 
 COPIES = {"x8_copy", "x32_copy", "x64_copy", "x32_transpose"}
@@ -113,7 +114,13 @@ def grow_product(draw: st.DrawFn, b: GraphBuilder, x: Value, values: list[Value]
     return b.add1("Gather", x, b.constant(np.array(picked), "picked"), axis=axis)
 
 
-GROWTH = [grow_map, grow_map, grow_concat, grow_slice, grow_elements, grow_elements, grow_shape, grow_product]
+def grow_pad(draw: st.DrawFn, b: GraphBuilder, x: Value, values: list[Value]) -> Value:
+    pads = tuple(draw(st.integers(0, 2)) for _ in range(2 * x.type.rank))
+    mode = draw(st.sampled_from(["constant", "edge", "reflect", "wrap"]))
+    return b.add1("Pad", x, pads=pads, mode=mode, value=1.0)
+
+
+GROWTH = [grow_pad, grow_map, grow_map, grow_concat, grow_slice, grow_elements, grow_elements, grow_shape, grow_product]
 
 
 @st.composite
@@ -183,6 +190,24 @@ def heads(b: GraphBuilder) -> Value:
     scales = [feature_map(b, 1, 6, n, n, name=f"x{n}") for n in (4, 2)]
     flat = [b.add1("Reshape", convolve(b, x, 6, 3), shape=(1, 6, x.shape[2] ** 2)) for x in scales]
     return b.add1("Transpose", b.add1("Concat", *flat, axis=2), perm=(0, 2, 1))
+
+
+def border(b: GraphBuilder) -> Value:
+    """The result of an element-wise operator with a border of mirrored pixels: only those are copied."""
+    x = b.add1("Abs", feature_map(b, 1, 4, 6, 6))
+    return convolve(b, b.add1("Pad", x, pads=(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect", value=0.0), 3, 3)
+
+
+def test_padding_copies_the_border_only(engine) -> None:
+    b = registry.builder("case")
+    b.output("y", border(b))
+    graph = b.build()
+    plan = compiler.lower(graph)
+    names = [p.name for p in load_kernels().signature("x32_copy")]
+    copies = [dict(zip(names, s.args)) for s in plan.steps if s.kernel == "x32_copy"]
+    assert sum(c["n5"] * c["m1"] for c in copies) == 4 * (8 * 8 - 6 * 6), describe(plan)
+    actual = run_hostile(plan, feeds(graph, 0), engine, 0x7F, 5)["y"]
+    assert_same_bits(actual, interpreter.run(graph, feeds(graph, 0), registry.reference_of)["y"], "border")
 
 
 @pytest.mark.parametrize("build", [dense_block, cross_stage, pyramid, heads])

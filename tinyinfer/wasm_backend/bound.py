@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tinyinfer.graph import Graph, Node, Value
-from tinyinfer.wasm_backend.placement import VIEWS
+from tinyinfer.wasm_backend.placement import VIEWS, WHOLES
 
 RESIDUAL = 3
 READ_AGAIN: dict[str, tuple[int, ...]] = {
@@ -49,7 +49,7 @@ class _Alive:
             self._ends[self._tensors[y]] = max(self._ends.get(self._tensors[y], i), self._last.get(y, i))
             if node.op in ("Split", "Slice") and variable:
                 self._wholes[y].append((i, variable[0]))
-            if node.op == "Concat":
+            if node.op in WHOLES:
                 for x in variable:
                     self._wholes[x].append((i, y))
 
@@ -65,7 +65,7 @@ class _Alive:
         return self._bytes(now, i) - (made[0].type.nbytes if taken else 0)
 
     def _donors(self, node: Node) -> Iterable[Value]:
-        if node.op in (*VIEWS, "Concat"):
+        if node.op in VIEWS | WHOLES:
             return ()
         free = READ_AGAIN.get(node.op, range(len(node.inputs)))
         return (self._tensors[v] for at, v in enumerate(node.inputs) if at in free and v in self._tensors)

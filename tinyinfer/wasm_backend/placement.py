@@ -1,4 +1,4 @@
-"""Concatenation without copies: operands that are written straight into their part of the result.
+"""Concatenation and padding without copies: operands that are written straight into their part of the result.
 
 Chosen before lowering: whoever produces an operand has to know the place. Where a place keeps more memory alive than
 the copy would cost (the operand of a late Concat is made early), the copy stays.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tinyinfer.graph import Graph, Node, Value
-from tinyinfer.wasm_backend.strides import Layout, equivalent, part, reshaped, strides_of
+from tinyinfer.wasm_backend.strides import Layout, blocks, collapse, equivalent, part, pitch, reshaped, same, strides_of
 
 Locate = Callable[[tuple[int, ...]], "tuple[int, tuple[int, ...]] | None"]
 """Element offset and strides of a part, given the strides of the whole; None where strides cannot express it."""
@@ -19,12 +19,21 @@ Locate = Callable[[tuple[int, ...]], "tuple[int, tuple[int, ...]] | None"]
 VIEWS = frozenset({"Reshape", "Transpose", "Split", "Slice"})
 """Operators whose outputs are where their operand is, if strides allow."""
 
+WHOLES = frozenset({"Concat", "Pad"})
+"""Operators whose operands are parts of their output."""
+
 ELEMENTWISE = frozenset({
     "Abs", "Add", "And", "Ceil", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
     "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Round",
     "Sigmoid", "Softplus", "Sqrt", "Sub", "Swish", "Tanh", "Where", "Xor",
 })  # fmt: skip
 """Operators whose output may lie on an operand of its type, both with the same strides."""
+
+ROWWISE = frozenset({"AveragePool", "BatchNormalization", "Conv", "MaxPool"})
+"""Operators that write rows of channels equally far apart."""
+
+ANYWHERE = frozenset({"Concat", "DepthToSpace", "Expand", "Pad", "SpaceToDepth", "Tile"})
+"""Operators that copy, to any strides."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,8 @@ Parts = Mapping[Value, Part]
 
 
 def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
-    """The places of values that become parts of a Concat, all of one or else the larger ones, as long as no more
-    memory is needed."""
+    """The places of values that become parts of a Concat or Pad, all of one or else the larger ones, as long as no
+    more memory is needed."""
     search = _Search(graph, layouts)
     chosen: dict[Value, Part] = {}
     limit = search.peak(chosen)
@@ -67,12 +76,17 @@ class _Search:
         self._last.update(dict.fromkeys(graph.outputs.values(), len(graph.nodes)))
 
     def candidates(self) -> Iterator[list[dict[Value, Part]]]:
-        """For each Concat, largest first, and each of its operands the values that get a place together, if any."""
+        """For each whole, largest first, and each of its operands the values that get a place together, if any."""
         for node in sorted(self._graph.nodes, key=lambda n: -n.outputs[0].type.nbytes):
-            if node.op == "Concat":
+            if node.op in WHOLES:
                 yield [parts for parts in self._operands(node) if parts]
 
     def _operands(self, node: Node) -> Iterator[dict[Value, Part]]:
+        if node.op == "Pad":
+            inside: dict[Value, Part] = {}
+            self._put(node.operands[0], Part(node.output, _interior(node.attrs["pads"])), inside)
+            yield inside
+            return
         start, axis = 0, node.attrs["axis"]
         for v in node.operands:
             parts: dict[Value, Part] = {}
@@ -84,7 +98,7 @@ class _Search:
     def _put(self, v: Value, place: Part, parts: dict[Value, Part]) -> None:
         """Add `v` at `place`, or what it is a view of, and before that the operand it may be computed on."""
         node = self._producers.get(v)
-        if node is None or v.type.size == 0 or not self._is_writable(v, place):
+        if node is None or v.type.size == 0 or not self._is_writable(node, v, place):
             return
         if node.op in VIEWS:
             (x,) = node.operands
@@ -101,18 +115,31 @@ class _Search:
                         self._put(x, Part(v, _same), parts)
                         return
 
-    def _is_writable(self, v: Value, place: Part) -> bool:
-        """Whether kernels write there: rows along the axis that `v` has innermost are dense.
+    def _is_writable(self, node: Node, v: Value, place: Part) -> bool:
+        """Whether the kernels of `node` write `v` there.
 
         An output of the graph is read row-major in the end: it is copied once, here or there.
         """
-        root, locate = place.whole, place.locate
-        if root not in self._layouts or v not in self._layouts:
+        root = place.whole
+        if root not in self._layouts or v not in self._layouts or v in self._graph.outputs.values():
             return False
-        found = locate(strides_of(root.shape, self._layouts[root]))
-        wide = [axis for axis in self._layouts[v] if v.shape[axis] != 1]
-        read_row_major = v in self._graph.outputs.values()
-        return found is not None and (not wide or found[1][wide[-1]] == 1) and not read_row_major
+        found = place.locate(strides_of(root.shape, self._layouts[root]))
+        if found is None:
+            return False
+        layout, strides = self._layouts[v], found[1]
+        if node.op in VIEWS | ANYWHERE:
+            return True
+        dense = strides_of(v.shape, layout)
+        if node.op == "Resize":
+            changed = [axis for axis, n in enumerate(node.operands[0].shape) if n != v.shape[axis]]
+            return blocks(v.shape, layout, strides, changed[-1] if changed else layout[-1]) is not None
+        if node.op in ROWWISE:
+            return pitch(v.shape, layout, strides) is not None
+        if node.op in ELEMENTWISE:
+            order = [v.shape[axis] for axis in layout]
+            loops = collapse(order, [strides[axis] for axis in layout], [dense[axis] for axis in layout])
+            return len(loops.shape) <= 2 and all(inner[-1:] in ((), (1,)) for inner in loops.strides)
+        return same(v.shape, strides, dense)
 
     def _follows(self, x: Value, v: Value) -> bool:
         return x in self._layouts and equivalent(v.shape, self._layouts[x], self._layouts[v])
@@ -155,6 +182,11 @@ def _same(strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 def _slice(axis: int, start: int) -> Locate:
     return lambda strides: part(strides, axis, start)
+
+
+def _interior(pads: tuple[int, ...]) -> Locate:
+    begins = pads[: len(pads) // 2]
+    return lambda strides: (sum(n * s for n, s in zip(begins, strides)), strides)
 
 
 def _composed(outer: Locate, inner: Locate) -> Locate:

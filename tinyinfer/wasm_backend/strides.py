@@ -111,6 +111,21 @@ def pitch(shape: Sequence[int], layout: Layout, strides: Sequence[int]) -> int |
     return loops.strides[0][0] if loops.shape else shape[inner]
 
 
+def blocks(shape: Sequence[int], layout: Layout, strides: Sequence[int], axis: int) -> tuple[int, int] | None:
+    """Elements between blocks, which are the axes around `axis` in `layout`, and between their rows along `axis`; None
+    unless all blocks are equally far apart and what lies inside `axis` is dense."""
+    at = layout.index(axis)
+    outer = collapse([shape[i] for i in layout[:at]], [strides[i] for i in layout[:at]])
+    row = math.prod(shape[i] for i in layout[at + 1 :])
+    inner = collapse([shape[i] for i in layout[at + 1 :]], [strides[i] for i in layout[at + 1 :]])
+    step = strides[axis] if shape[axis] != 1 else row
+    if len(outer.shape) > 1 or inner.shape not in ((), (row,)) or (row > 1 and inner.strides[0] != (1,)):
+        return None
+    if row == 1 and step != 1:
+        return None
+    return (outer.strides[0][0] if outer.shape else 0), step
+
+
 def regroup(shape: Sequence[int], target: Sequence[int]) -> list[tuple[list[int], list[int]]]:
     """The axes that a reshape of `shape` to `target` keeps together: shortest runs of either with equal products.
 

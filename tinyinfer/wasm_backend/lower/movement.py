@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,8 +42,7 @@ def concat(node: Node, to: Lowering) -> None:
     start = 0
     for x in node.operands:
         place, source = _part(y, axis, start, x.shape[axis]), to.strided(x)
-        if place.pointer != source.pointer or not same(x.shape, place.strides, source.strides):
-            to.copy(place, source)
+        _move(to, place, source)
         start += x.shape[axis]
 
 
@@ -87,7 +86,10 @@ def tile(node: Node, to: Lowering) -> None:
 
 
 def pad(node: Node, to: Lowering) -> None:
-    """Axis by axis, the output falls into runs that read x with one step; what is outside x is filled."""
+    """Axis by axis, the output falls into runs that read x with one step; what is outside x is filled.
+
+    `x` itself may have been made in its place.
+    """
     source, pads = to.strided(node.operands[0]), node.attrs["pads"]
     y = to.output_strided(node.output)
     rank = len(y.shape)
@@ -96,7 +98,7 @@ def pad(node: Node, to: Lowering) -> None:
 
     def fill(target: Strided, source: Strided, axis: int) -> None:
         if axis == rank:
-            to.copy(target, source)
+            _move(to, target, source)
             return
         for run in _padded_runs(source.shape[axis], pads[axis], pads[rank + axis], mode):
             inside = _part(target, axis, run.start, run.size)
@@ -182,6 +184,12 @@ def _move_blocks(
     to.copy(*((stacked, block) if reverse else (block, stacked)))
 
 
+def _move(to: Lowering, place: Strided, source: Strided) -> None:
+    """Copy what is not in its place already."""
+    if place.pointer != source.pointer or not same(place.shape, place.strides, source.strides):
+        to.copy(place, source)
+
+
 def _part(x: Strided, axis: int, start: int, size: int, step: int = 1) -> Strided:
     """`size` indices of an axis, from `start` in steps."""
     offset, strides = part(x.strides, axis, start if size else 0, step)
@@ -200,10 +208,13 @@ class _Run:
 
 
 def _padded_runs(extent: int, begin: int, end: int, mode: str) -> list[_Run]:
-    if mode != "constant":
-        return _index_runs(np.pad(np.arange(extent), (begin, end), mode))  # type: ignore[call-overload]
-    runs = [_Run(0, begin, None), _Run(begin, extent, 0), _Run(begin + extent, end, None)]
-    return [run for run in runs if run.size]
+    """The runs of an axis; those that are all of x form one."""
+    inside, after = _Run(begin, extent, 0), begin + extent
+    if mode == "constant":
+        return [run for run in (_Run(0, begin, None), inside, _Run(after, end, None)) if run.size]
+    indices: Array = np.pad(np.arange(extent), (begin, end), mode)  # type: ignore[call-overload]
+    behind = [replace(run, start=run.start + after) for run in _index_runs(indices[after:])]
+    return [*_index_runs(indices[:begin]), inside, *behind]
 
 
 def _index_runs(indices: Array) -> list[_Run]:

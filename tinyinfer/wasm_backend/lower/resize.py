@@ -13,8 +13,8 @@ import numpy as np
 
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Rows, Strided
-from tinyinfer.wasm_backend.strides import Layout
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
+from tinyinfer.wasm_backend.strides import Layout, blocks, strides_of
 
 Row = list[tuple[int, Fraction]]
 """The taps of one output element: unclamped source index and weight."""
@@ -35,21 +35,20 @@ def resize(node: Node, to: Lowering) -> None:
         rows = [taps(node, place, x.shape[axis]) for place in coordinates[axis]]
         before = tuple(shape)
         shape[axis] = y.shape[axis]
-        target = _target(to, y, tuple(shape), layout, axis, last=axis == resized[-1])
+        target = _target(to, y, tuple(shape), axis, last=axis == resized[-1])
         _resample(to, target, source, before, layout, axis, rows)
         source = target.pointer
     if node.attrs["coordinate_transformation_mode"] == "tf_crop_and_resize":
         _extrapolate(node, to, coordinates)
 
 
-def _target(to: Lowering, y: Value, shape: tuple[int, ...], layout: Layout, axis: int, *, last: bool) -> Rows:
-    """Memory for the result after one axis, as rows of what lies inside that axis."""
-    inner = math.prod(shape[a] for a in layout[layout.index(axis) + 1 :])
-    if not last:
-        return Rows(to.scratch(math.prod(shape) * 4, f"{y.name}.{axis}"), inner * 4)
-    if inner == shape[layout[-1]] > 1:
-        return to.output_rows(y, layout)
-    return Rows(to.output(y), inner * 4)
+def _target(to: Lowering, y: Value, shape: tuple[int, ...], axis: int, *, last: bool) -> Strided:
+    """Memory for the result after one axis."""
+    layout = to.layout(y)
+    if last and blocks(shape, layout, to.destination(y).strides, axis) is not None:
+        return to.output_strided(y)
+    pointer = to.output(y) if last else to.scratch(math.prod(shape) * 4, f"{y.name}.{axis}")
+    return Strided(pointer, y.dtype, shape, strides_of(shape, layout))
 
 
 def coordinate_table(node: Node, axis: int) -> list[Fraction]:
@@ -115,20 +114,21 @@ def _keys(distance: Fraction, a: Fraction) -> Fraction:
 
 
 def _resample(
-    to: Lowering, y: Rows, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
+    to: Lowering, y: Strided, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
 ) -> None:
     """One axis of x [shape]: tables hold byte offsets of the taps within the axis, and weights, tap after tap."""
     position = layout.index(axis)
     outer = math.prod(shape[a] for a in layout[:position])
     inner = math.prod(shape[a] for a in layout[position + 1 :])
-    length = shape[axis]
+    length, distances = shape[axis], blocks(y.shape, layout, y.strides, axis)
+    assert distances is not None
     indices = np.array([[min(max(i, 0), length - 1) for i, _ in row] for row in rows], np.int32)
     weights = np.array([[float(w) for _, w in row] for row in rows], np.float32)
     to.step(
         "f32_resize",
         y=y.pointer, x=x, index=to.const(_planes(indices * np.int32(inner * 4)), "index"),
         w=to.const(_planes(weights), "weight"), taps=indices.shape[-1],
-        len=length, out=len(rows), inner=inner, ldy=y.pitch, m0=0, m1=outer * len(rows),
+        len=length, out=len(rows), inner=inner, yo=distances[0] * 4, ldy=distances[1] * 4, m0=0, m1=outer * len(rows),
     )  # fmt: skip
 
 
