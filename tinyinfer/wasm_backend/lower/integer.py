@@ -238,7 +238,7 @@ def _general(
             y=y + g * each * size, scratch=scratch, x=x + g * depth, w=to.const(packed, f"{node.name}.W"),
             b=b + g * each * 4, pad=pad,
             **{**ending, "s": scale + g * each * 4 if isinstance(scale, Pointer) else 0}, fx=flip(operand.dtype),
-            ic=depth, oc=each, px=depth * group, **geometry, **_dense(node),
+            ic=depth, oc=each, px=depth * group, py=filters * size, **geometry,
         )  # fmt: skip
 
 
