@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.filters import Filters
-from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Rows
+from tinyinfer.wasm_backend.lower.movement import place_padded
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Rows, Strided
+from tinyinfer.wasm_backend.strides import channels_last, strides_of
+
+FEW_CHANNELS = 4
+"""Inputs of at most this many channels are copied with their padding: taps on the border would be runs of so few."""
 
 
 def conv(node: Node, to: Lowering) -> None:
@@ -28,9 +35,22 @@ def conv(node: Node, to: Lowering) -> None:
         target, added = _target(to, node.output, residual)
         _depthwise(node, to, target, pixels, added, weights, bias)
     else:
-        source = to.rows(x, layout)
+        bordered = group == 1 and x.shape[1] <= FEW_CHANNELS and w.shape[-1] > 1 and any(node.attrs["pads"])
+        pads: tuple[int, ...] = node.attrs["pads"] if bordered else (0,) * len(node.attrs["pads"])
+        source = _bordered(to, x, pads) if bordered else to.rows(x, layout)
         target, added = _target(to, node.output, residual)
-        _general(node, to, target, source, added, weights, bias, group)
+        _general(node, to, target, source, added, weights, bias, group, pads)
+
+
+def _bordered(to: Lowering, x: Value, pads: tuple[int, ...]) -> Rows:
+    """A copy of `x` with the padding around it: inside of it, whole rows of a kernel are one run of floats."""
+    axes = len(pads) // 2
+    around = (0, 0, *pads[:axes], 0, 0, *pads[axes:])
+    shape = tuple(n + before + after for n, before, after in zip(x.shape, around, around[2 + axes :]))
+    place = to.scratch(math.prod(shape) * 4, f"{x.name}.padded")
+    target = Strided(place, x.dtype, shape, strides_of(shape, channels_last(len(shape))))
+    place_padded(to, target, to.strided(x), around, to.zeros(4))
+    return Rows(place, shape[1] * 4)
 
 
 def _target(to: Lowering, y: Value, residual: Value | None) -> tuple[Rows, Pointer | int]:
@@ -66,9 +86,7 @@ def _distances(node: Node, y: Rows) -> dict[str, int]:
     return {"py": y.pitch, "yr": ow * y.pitch, "yi": oh * ow * y.pitch}
 
 
-def _pointwise(
-    node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None
-) -> None:
+def _pointwise(node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None) -> None:
     channels, filters = w.shape[2:]
     to.step(
         "f32_gemm",
@@ -77,9 +95,7 @@ def _pointwise(
     )  # fmt: skip
 
 
-def _depthwise(
-    node: Node, to: Lowering, y: Rows, x: Pointer, r: Pointer | int, w: Filters, b: Value | None
-) -> None:
+def _depthwise(node: Node, to: Lowering, y: Rows, x: Pointer, r: Pointer | int, w: Filters, b: Value | None) -> None:
     channels = w.shape[-1]
     to.step(
         "f32_dwconv",
@@ -89,9 +105,17 @@ def _depthwise(
 
 
 def _general(
-    node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None, group: int
+    node: Node,
+    to: Lowering,
+    y: Rows,
+    x: Rows,
+    r: Pointer | int,
+    w: Filters,
+    b: Value | None,
+    group: int,
+    pads: tuple[int, ...],
 ) -> None:
-    """One call for each group: a group is a slice of the channels of every pixel."""
+    """One call for each group: a group is a slice of the channels of every pixel. `pads` are part of x already."""
     depth, filters = w.shape[2], w.shape[3] // group
     base = start(to, b, w.shape[3], node.name)
     for g in range(group):
@@ -101,5 +125,5 @@ def _general(
             y=y.pointer + first * 4, x=x.pointer + g * depth * 4, r=r + first * 4 if isinstance(r, Pointer) else 0,
             w=w.cut(3, first, filters).panels(to, f"{node.name}.W"), b=base + first * 4, **bounds(node),
             ic=depth, oc=filters, zero=to.zeros(depth * w.shape[1] * 4), px=x.pitch,
-            **window.geometry(node, w.shape[:2]), **_distances(node, y),
+            **window.geometry(node, w.shape[:2], pads), **_distances(node, y),
         )  # fmt: skip

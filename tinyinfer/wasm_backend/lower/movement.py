@@ -11,7 +11,7 @@ from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower.linear import constant_panels
-from tinyinfer.wasm_backend.lowering import Lowering, Strided
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import collapse, part, plain, regrouped, same
 
 MAX_GATHER_COPIES = 8
@@ -86,15 +86,20 @@ def tile(node: Node, to: Lowering) -> None:
 
 
 def pad(node: Node, to: Lowering) -> None:
-    """Axis by axis, the output falls into runs that read x with one step; what is outside x is filled.
-
-    `x` itself may have been made in its place.
-    """
-    source, pads = to.strided(node.operands[0]), node.attrs["pads"]
-    y = to.output_strided(node.output)
-    rank = len(y.shape)
-    mode: str = node.attrs.get("mode", "constant")
+    """`place_padded` with the attributes of the node. `x` itself may have been made in its place."""
+    source, y = to.strided(node.operands[0]), to.output_strided(node.output)
     value = to.const(np.array([node.attrs.get("value", 0.0)], y.dtype.numpy), "value")
+    place_padded(to, y, source, node.attrs["pads"], value, node.attrs.get("mode", "constant"))
+
+
+def place_padded(
+    to: Lowering, y: Strided, source: Strided, pads: tuple[int, ...], value: Pointer, mode: str = "constant"
+) -> None:
+    """Axis by axis, `y` falls into runs that read `source` with one step; what is outside of it is filled.
+
+    `pads` are those before the axes of `source`, then those behind them; `value` is the address of one element.
+    """
+    rank = len(y.shape)
 
     def fill(target: Strided, source: Strided, axis: int) -> None:
         if axis == rank:

@@ -22,8 +22,11 @@ def ends(node: Node) -> tuple[int, int]:
     return pair(pads[len(pads) // 2 :], 0)
 
 
-def geometry(node: Node, kernel: tuple[int, ...]) -> dict[str, int]:
-    """Feature maps and window as the kernels name them; the work is the rows of all output images."""
+def geometry(node: Node, kernel: tuple[int, ...], placed: tuple[int, ...] = ()) -> dict[str, int]:
+    """Feature maps and window as the kernels name them; the work is the rows of all output images.
+
+    `placed` are pads that are part of the input already.
+    """
     x, y = node.operands[0], node.output
     ih, iw = pair(x.shape[2:], 1)
     oh, ow = pair(y.shape[2:], 1)
@@ -31,6 +34,9 @@ def geometry(node: Node, kernel: tuple[int, ...]) -> dict[str, int]:
     sh, sw = pair(node.attrs["strides"], 1)
     dh, dw = pair(node.attrs["dilations"], 1)
     pt, pl = begins(node)
+    if any(placed):
+        (bottom, right), ih, iw = ends(node), ih + pt, iw + pl
+        ih, iw, pt, pl = ih + bottom, iw + right, 0, 0
     return {
         "ih": ih, "iw": iw, "oh": oh, "ow": ow, "kh": kh, "kw": kw, "sh": sh, "sw": sw, "dh": dh, "dw": dw,
         "pt": pt, "pl": pl, "m0": 0, "m1": x.shape[0] * oh,
