@@ -1,5 +1,5 @@
 ;; exp — Y = eˣ.
 ;; Writes    exactly elements m0:m1 of rows of n; reads up to 60 bytes past x · y = x allowed where ldy = ldx
 (module
-  (@kernel "f32_exp" (call $map_x32! (ref.func $exp!)))
+  (@kernel "f32_exp" (call $map_two_x32! (ref.func $exp!)))
 )

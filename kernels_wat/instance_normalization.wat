@@ -20,26 +20,13 @@
         (local.set $count (i32.const 1))
         (if (i32.eq (local.get $inner) (i32.const 1))
           (then
-            (if (i32.and
-                  (i32.ge_u (i32.sub (local.get $m1) (local.get $m)) (i32.const 4))
-                  (i32.ge_u (i32.sub (local.get $c) (i32.rem_u (local.get $m) (local.get $c))) (i32.const 4)))
-              (then
-                (local.set $count (i32.const 4))
-                (local.set $center
-                  (f32x4.div
-                    (call $sum_rows! (ref.func $first!) (local.get $p) (local.get $n) (local.get $vn))
-                    (local.get $vn)))
-                (local.set $spread
-                  (call $sum_rows! (ref.func $squared_difference!)
-                    (local.get $p) (local.get $n) (local.get $center))))
-              (else
-                (local.set $center
-                  (f32x4.div
-                    (f32x4.splat (call $sum_row! (ref.func $first!) (local.get $p) (local.get $n) (local.get $vn)))
-                    (local.get $vn)))
-                (local.set $spread
-                  (f32x4.splat
-                    (call $sum_row! (ref.func $squared_difference!) (local.get $p) (local.get $n) (local.get $center)))))))
+            (local.set $center
+              (f32x4.div
+                (f32x4.splat (call $sum_row! (ref.func $first!) (local.get $p) (local.get $n) (local.get $vn)))
+                (local.get $vn)))
+            (local.set $spread
+              (f32x4.splat
+                (call $sum_row! (ref.func $squared_difference!) (local.get $p) (local.get $n) (local.get $center)))))
           (else
             (local.set $count
               (call $neighbours! (local.get $m) (local.get $m1) (local.get $inner) (i32.const 4)))

@@ -24,8 +24,8 @@
 
   ;; y = finish(keep(x − m, e), scale(Σ e)). One row at a time where inner = 1, its vectors being neighbours along j
   ;; (`step` 16 bytes, `used` shrinking by `less` = 4); else four neighbouring rows, its vectors being one j each. Full
-  ;; vectors go by fours, the others one by one.
-  (func $softmax! (param $keep (ref $binary)) (param $scale (ref $unary)) (param $finish (ref $binary))
+  ;; vectors go by fours, unless `fours` is 0, the others one by one.
+  (func $softmax! (param $fours i32) (param $keep (ref $binary)) (param $scale (ref $unary)) (param $finish (ref $binary))
                   (param $y i32) (param $x i32) (param $n i32) (param $inner i32) (param $m0 i32) (param $m1 i32)
     (local $m i32) (local $o i32) (local $i i32) (local $count i32) (local $quads i32) (local $singles i32)
     (local $step i32) (local $less i32) (local $lanes i32) (local $first i32) (local $k i32) (local $used i32)
@@ -44,9 +44,11 @@
             (local.set $lanes (local.get $n))
             (local.set $less (i32.const 4))
             (local.set $step (i32.const 16))
-            (local.set $quads (i32.shr_u (local.get $n) (i32.const 4)))
+            (local.set $quads (i32.mul (i32.shr_u (local.get $n) (i32.const 4)) (local.get $fours)))
             (local.set $singles
-              (i32.shr_u (i32.add (i32.and (local.get $n) (i32.const 15)) (i32.const 3)) (i32.const 2)))
+              (i32.sub
+                (i32.shr_u (i32.add (local.get $n) (i32.const 3)) (i32.const 2))
+                (i32.shl (local.get $quads) (i32.const 2))))
             (local.set $first (i32.shl (i32.mul (local.get $m) (local.get $n)) (i32.const 2))))
           (else
             (local.set $o (i32.div_u (local.get $m) (local.get $inner)))
@@ -60,7 +62,8 @@
             (local.set $less (i32.const 0))
             (local.set $step (i32.shl (local.get $inner) (i32.const 2)))
             (local.set $quads
-              (select (i32.shr_u (local.get $n) (i32.const 2)) (i32.const 0) (i32.eq (local.get $count) (i32.const 4))))
+              (i32.mul (i32.shr_u (local.get $n) (i32.const 2))
+                (i32.and (i32.eq (local.get $count) (i32.const 4)) (local.get $fours))))
             (local.set $singles (i32.sub (local.get $n) (i32.shl (local.get $quads) (i32.const 2))))
             (local.set $first
               (i32.shl
@@ -73,20 +76,22 @@
         (local.set $max3 (local.get $max0))
         (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (if (local.tee $k (local.get $quads))
+        (if (local.get $fours)
           (then
-            (loop $maximum_of_fours
-              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
-              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
-              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
-              (local.set $max0 (f32x4.pmax (local.get $max0) (v128.load (i32.add (local.get $x) (local.get $p)))))
-              (local.set $max1 (f32x4.pmax (local.get $max1) (v128.load (i32.add (local.get $x) (local.get $p1)))))
-              (local.set $max2 (f32x4.pmax (local.get $max2) (v128.load (i32.add (local.get $x) (local.get $p2)))))
-              (local.set $max3 (f32x4.pmax (local.get $max3) (v128.load (i32.add (local.get $x) (local.get $p3)))))
-              (local.set $p (i32.add (local.get $p3) (local.get $step)))
-              (br_if $maximum_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-            (local.set $used
-              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+            (if (local.tee $k (local.get $quads))
+              (then
+                (loop $maximum_of_fours
+                  (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+                  (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+                  (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+                  (local.set $max0 (f32x4.pmax (local.get $max0) (v128.load (i32.add (local.get $x) (local.get $p)))))
+                  (local.set $max1 (f32x4.pmax (local.get $max1) (v128.load (i32.add (local.get $x) (local.get $p1)))))
+                  (local.set $max2 (f32x4.pmax (local.get $max2) (v128.load (i32.add (local.get $x) (local.get $p2)))))
+                  (local.set $max3 (f32x4.pmax (local.get $max3) (v128.load (i32.add (local.get $x) (local.get $p3)))))
+                  (local.set $p (i32.add (local.get $p3) (local.get $step)))
+                  (br_if $maximum_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+                (local.set $used
+                  (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))))
         (local.set $max0
           (f32x4.pmax
             (f32x4.pmax (local.get $max0) (local.get $max1))
@@ -111,43 +116,45 @@
         (local.set $s3 (local.get $s0))
         (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (if (local.tee $k (local.get $quads))
+        (if (local.get $fours)
           (then
-            (loop $exponentials_of_fours
-              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
-              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
-              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
-              (local.set $x0 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p))) (local.get $max0)))
-              (local.set $x1 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p1))) (local.get $max0)))
-              (local.set $x2 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p2))) (local.get $max0)))
-              (local.set $x3 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p3))) (local.get $max0)))
-              (local.set $e0 (call $exp_of_negative! (local.get $x0)))
-              (local.set $e1 (call $exp_of_negative! (local.get $x1)))
-              (local.set $e2 (call $exp_of_negative! (local.get $x2)))
-              (local.set $e3 (call $exp_of_negative! (local.get $x3)))
-              (v128.store (i32.add (local.get $y) (local.get $p))
-                (call_ref $binary (local.get $x0) (local.get $e0) (local.get $keep)))
-              (v128.store (i32.add (local.get $y) (local.get $p1))
-                (call_ref $binary (local.get $x1) (local.get $e1) (local.get $keep)))
-              (v128.store (i32.add (local.get $y) (local.get $p2))
-                (call_ref $binary (local.get $x2) (local.get $e2) (local.get $keep)))
-              (v128.store (i32.add (local.get $y) (local.get $p3))
-                (call_ref $binary (local.get $x3) (local.get $e3) (local.get $keep)))
-              (if (local.get $less)
-                (then
-                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
-                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e1)))
-                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e2)))
-                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e3))))
-                (else
-                  (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
-                  (local.set $s1 (f32x4.add (local.get $s1) (local.get $e1)))
-                  (local.set $s2 (f32x4.add (local.get $s2) (local.get $e2)))
-                  (local.set $s3 (f32x4.add (local.get $s3) (local.get $e3)))))
-              (local.set $p (i32.add (local.get $p3) (local.get $step)))
-              (br_if $exponentials_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-            (local.set $used
-              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+            (if (local.tee $k (local.get $quads))
+              (then
+                (loop $exponentials_of_fours
+                  (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+                  (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+                  (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+                  (local.set $x0 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p))) (local.get $max0)))
+                  (local.set $x1 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p1))) (local.get $max0)))
+                  (local.set $x2 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p2))) (local.get $max0)))
+                  (local.set $x3 (f32x4.sub (v128.load (i32.add (local.get $x) (local.get $p3))) (local.get $max0)))
+                  (local.set $e0 (call $exp_of_negative! (local.get $x0)))
+                  (local.set $e1 (call $exp_of_negative! (local.get $x1)))
+                  (local.set $e2 (call $exp_of_negative! (local.get $x2)))
+                  (local.set $e3 (call $exp_of_negative! (local.get $x3)))
+                  (v128.store (i32.add (local.get $y) (local.get $p))
+                    (call_ref $binary (local.get $x0) (local.get $e0) (local.get $keep)))
+                  (v128.store (i32.add (local.get $y) (local.get $p1))
+                    (call_ref $binary (local.get $x1) (local.get $e1) (local.get $keep)))
+                  (v128.store (i32.add (local.get $y) (local.get $p2))
+                    (call_ref $binary (local.get $x2) (local.get $e2) (local.get $keep)))
+                  (v128.store (i32.add (local.get $y) (local.get $p3))
+                    (call_ref $binary (local.get $x3) (local.get $e3) (local.get $keep)))
+                  (if (local.get $less)
+                    (then
+                      (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
+                      (local.set $s0 (f32x4.add (local.get $s0) (local.get $e1)))
+                      (local.set $s0 (f32x4.add (local.get $s0) (local.get $e2)))
+                      (local.set $s0 (f32x4.add (local.get $s0) (local.get $e3))))
+                    (else
+                      (local.set $s0 (f32x4.add (local.get $s0) (local.get $e0)))
+                      (local.set $s1 (f32x4.add (local.get $s1) (local.get $e1)))
+                      (local.set $s2 (f32x4.add (local.get $s2) (local.get $e2)))
+                      (local.set $s3 (f32x4.add (local.get $s3) (local.get $e3)))))
+                  (local.set $p (i32.add (local.get $p3) (local.get $step)))
+                  (br_if $exponentials_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+                (local.set $used
+                  (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))))
         (if (local.tee $k (local.get $singles))
           (then
             (loop $exponentials
@@ -182,24 +189,30 @@
 
         (local.set $p (local.get $first))
         (local.set $used (local.get $lanes))
-        (if (local.tee $k (local.get $quads))
+        (if (local.get $fours)
           (then
-            (loop $results_of_fours
-              (local.set $p1 (i32.add (local.get $p) (local.get $step)))
-              (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
-              (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
-              (v128.store (i32.add (local.get $y) (local.get $p))
-                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p))) (local.get $scaled) (local.get $finish)))
-              (v128.store (i32.add (local.get $y) (local.get $p1))
-                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p1))) (local.get $scaled) (local.get $finish)))
-              (v128.store (i32.add (local.get $y) (local.get $p2))
-                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p2))) (local.get $scaled) (local.get $finish)))
-              (v128.store (i32.add (local.get $y) (local.get $p3))
-                (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p3))) (local.get $scaled) (local.get $finish)))
-              (local.set $p (i32.add (local.get $p3) (local.get $step)))
-              (br_if $results_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-            (local.set $used
-              (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))
+            (if (local.tee $k (local.get $quads))
+              (then
+                (loop $results_of_fours
+                  (local.set $p1 (i32.add (local.get $p) (local.get $step)))
+                  (local.set $p2 (i32.add (local.get $p1) (local.get $step)))
+                  (local.set $p3 (i32.add (local.get $p2) (local.get $step)))
+                  (v128.store (i32.add (local.get $y) (local.get $p))
+                    (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p)))
+                      (local.get $scaled) (local.get $finish)))
+                  (v128.store (i32.add (local.get $y) (local.get $p1))
+                    (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p1)))
+                      (local.get $scaled) (local.get $finish)))
+                  (v128.store (i32.add (local.get $y) (local.get $p2))
+                    (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p2)))
+                      (local.get $scaled) (local.get $finish)))
+                  (v128.store (i32.add (local.get $y) (local.get $p3))
+                    (call_ref $binary (v128.load (i32.add (local.get $y) (local.get $p3)))
+                      (local.get $scaled) (local.get $finish)))
+                  (local.set $p (i32.add (local.get $p3) (local.get $step)))
+                  (br_if $results_of_fours (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+                (local.set $used
+                  (i32.sub (local.get $used) (i32.shl (i32.mul (local.get $quads) (local.get $less)) (i32.const 2))))))))
         (if (local.tee $k (local.get $singles))
           (then
             (loop $results

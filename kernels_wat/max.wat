@@ -2,7 +2,7 @@
 (module
   (func $f32_max_op! (param $a v128) (param $b v128) (result v128)
     (f32x4.max (local.get $a) (local.get $b)))
-  (@kernel "f32_max" (call $map2_f32! (ref.func $f32_max_op!)))
+  (@kernel "f32_max" (call $map2_x32! (ref.func $f32_max_op!)))
 
   (func $i32_max_op! (param $a v128) (param $b v128) (result v128)
     (i32x4.max_s (local.get $a) (local.get $b)))

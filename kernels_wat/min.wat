@@ -2,7 +2,7 @@
 (module
   (func $f32_min_op! (param $a v128) (param $b v128) (result v128)
     (f32x4.min (local.get $a) (local.get $b)))
-  (@kernel "f32_min" (call $map2_f32! (ref.func $f32_min_op!)))
+  (@kernel "f32_min" (call $map2_x32! (ref.func $f32_min_op!)))
 
   (func $i32_min_op! (param $a v128) (param $b v128) (result v128)
     (i32x4.min_s (local.get $a) (local.get $b)))

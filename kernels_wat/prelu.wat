@@ -5,5 +5,5 @@
       (f32x4.mul (local.get $a) (local.get $b))
       (local.get $a)
       (f32x4.lt (local.get $a) (v128.const i32x4 0 0 0 0))))
-  (@kernel "f32_prelu" (call $map2_f32! (ref.func $f32_prelu_op!)))
+  (@kernel "f32_prelu" (call $map2_x32! (ref.func $f32_prelu_op!)))
 )
