@@ -191,6 +191,21 @@ def test_movement_between_quantisations_moves_bytes() -> None:
     assert np.array_equal(outputs(nodes, {"x": X}, QDQ), expected)
 
 
+def test_padding_and_repetition_between_quantisations_move_bytes() -> None:
+    nodes = [
+        DEQUANTIZED[0],
+        node("Pad", "xf", "pads", outputs=("p",)),
+        node("QuantizeLinear", "p", "xs", "xz", outputs=("pq",)),
+        node("DequantizeLinear", "pq", "xs", "xz", outputs=("pf",)),
+        node("Resize", "pf", "", "ratios", outputs=("t",), mode="nearest"),
+        node("QuantizeLinear", "t", "xs", "xz"),
+    ]
+    constants = {**QDQ, "pads": np.asarray([0, 0, 1, 0, 0, 0, 0, 2]), "ratios": np.asarray([1, 1, 2, 3], S)}
+    assert operators(nodes, {"x": X}, constants) == ["Pad", "Reshape", "Expand", "Reshape"]
+    (expected,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), constants, 19)).run(None, {"x": X})
+    assert np.array_equal(outputs(nodes, {"x": X}, constants), expected)
+
+
 def test_a_product_without_quantisation_stays_float() -> None:
     nodes = [*DEQUANTIZED, node("Conv", "xf", "wf", "bf")]
     assert operators(nodes, {"x": X}, QDQ) == ["DequantizeLinear", "Conv"]

@@ -49,9 +49,7 @@ def _is_integer(node: Node) -> bool:
     return node.op.endswith("Integer") or all(v.dtype is not DType.FLOAT for v in (*node.operands[:1], *node.outputs))
 
 
-def _why_float(
-    node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]
-) -> str:
+def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]) -> str:
     if node.op not in INTEGER_FORMS:
         return f"{node.op} has no integer form"
     variable = [v for v in node.operands if not v.is_constant]
@@ -75,9 +73,7 @@ def show_integers(graph: Graph) -> None:
     """Print every node of a quantised model with what it computes in."""
     if not is_quantized(graph):
         return
-    rows: list[list[console.Cell]] = [
-        [row.node.name, row.node.op, row.kind, row.why] for row in arithmetic(graph)
-    ]
+    rows: list[list[console.Cell]] = [[row.node.name, row.node.op, row.kind, row.why] for row in arithmetic(graph)]
     console.show_table("Arithmetic", ["node", "operator", "runs in", "why float"], rows)
     counts = Counter(row.kind for row in arithmetic(graph))
     console.say(", ".join(f"{counts[kind]} nodes: {kind}" for kind in ("integers", "float", "conversion")))

@@ -38,9 +38,7 @@ def _schema(name: str, inputs: str, **attributes: Any) -> OpSchema:
                 label, f"T{len(formal)}", param_option=option, is_homogeneous=option != _OPTION.Variadic
             )
         )
-    constraints = [
-        (f"T{i}", types[item.partition(":")[2][0]], "") for i, item in enumerate(inputs.split())
-    ]
+    constraints = [(f"T{i}", types[item.partition(":")[2][0]], "") for i, item in enumerate(inputs.split())]
     declared = [
         OpSchema.Attribute(key, _KINDS[value], "", required=True)
         if isinstance(value, type)
@@ -89,4 +87,3 @@ _TABLE = [
 ]  # fmt: skip
 
 SCHEMAS: dict[str, OpSchema] = {f"{DOMAIN}::{schema.name}": schema for schema in _TABLE}
-

@@ -88,15 +88,11 @@ def qlinear_conv(
     ONNX QLinearConv; multiplier = x scale·w scale / y scale, one value or one for each filter, as is the zero point of
     W; bias is int32.
     """
-    sums = conv_integer(
-        x, w, x_zero_point, w_zero_point, strides=strides, pads=pads, dilations=dilations, group=group
-    )
+    sums = conv_integer(x, w, x_zero_point, w_zero_point, strides=strides, pads=pads, dilations=dilations, group=group)
     return _requantized(sums, multiplier, bias, w.shape[0], y)
 
 
-def matmul_integer(
-    a: TensorType, b: TensorType, a_zero_point: TensorType, b_zero_point: TensorType
-) -> TensorType:
+def matmul_integer(a: TensorType, b: TensorType, a_zero_point: TensorType, b_zero_point: TensorType) -> TensorType:
     """Y = (A − a zero point)·(B − b zero point) in int32. ONNX MatMulInteger; operands as in `qlinear_matmul`."""
     for operand, what in ((a, "A"), (b, "B")):
         check.require(operand.rank >= 2, f"{what} is {operand}; expected rank ≥ 2")

@@ -86,6 +86,13 @@ def _pooled(b: GraphBuilder) -> Value:
     return b.add1("ReduceMean", _real(b, _bytes(b, "x", 2, 9, 3, 3)), axes=(2, 3), keepdims=True)
 
 
+DOUBLED: dict[str, Any] = {
+    "sizes": (1, 2, 6, 6), "scales": (1.0, 1.0, 2.0, 2.0), "mode": "nearest", "roi": (), "nearest_mode": "floor",
+    "coordinate_transformation_mode": "asymmetric", "cubic_coeff_a": -0.75, "exclude_outside": False,
+    "extrapolation_value": 0.0,
+}  # fmt: skip
+
+
 # ── operators that compute ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -307,6 +314,49 @@ def maximum_of_bytes(m: Match, to: Target) -> Value | None:
     return _quantize(m, to, real)
 
 
+@rule(
+    "Quantize(Pad(Dequantize(x))) → Pad(x), requantised",
+    quantized(P("Pad", (dequantized("x"),), "pad")),
+    lambda b: _again(b, b.add1("Pad", _real(b, _bytes(b, "x", 3, 5)), pads=(0, 1, 2, 0), value=0.5)),
+    QUANTUM,
+)
+def padding_of_bytes(m: Match, to: Target) -> Value | None:
+    """The value that is padded with is rounded to a quantum of x first; 0 is one."""
+    if not _scalar(m, "x"):
+        return None
+    value = np.asarray(m.node("pad").attrs.get("value", 0.0), np.float32)
+    padded = int(scales.evaluate("QuantizeLinear", value, _data(m, "x_scale"), _data(m, "x_zero")))
+    pad = to.replace(m.node("pad"), (m["x"],), value=padded)
+    return _quantize(m, to, to.add("DequantizeLinear", pad, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=0))
+
+
+@rule(
+    "Quantize(Resize(x)) → Expand(Quantize(x)) where elements are repeated",
+    quantized(P("Resize", ("x",), "move")),
+    lambda b: _again(b, b.add1("Resize", _real(b, _bytes(b, "x", 1, 2, 3, 3)), **DOUBLED)),
+)
+def repetition_of_bytes(m: Match, to: Target) -> Value | None:
+    """nearest by whole factors."""
+    node, x = m.node("move"), m["x"]
+    sizes: tuple[int, ...] = node.attrs["sizes"]
+    if node.attrs["mode"] != "nearest" or any(to % of for to, of in zip(sizes, x.shape)) or 0 in sizes:
+        return None
+    factors = [to // of for to, of in zip(sizes, x.shape)]
+    for axis, (n, factor) in enumerate(zip(x.shape, factors)):
+        line = np.arange(n, dtype=np.float32).reshape([n if i == axis else 1 for i in range(len(sizes))])
+        along = tuple(n * factor if i == axis else 1 for i in range(len(sizes)))
+        ratios = tuple(s if i == axis else 1.0 for i, s in enumerate(node.attrs["scales"]))
+        attrs = {**node.attrs, "sizes": along, "scales": ratios}
+        if node.attrs["roi"] or not np.array_equal(
+            scales.evaluate("Resize", line, **attrs).reshape(-1), np.repeat(line.reshape(-1), factor)
+        ):
+            return None
+    apart = tuple(d for n in x.shape for d in (n, 1))
+    wide = tuple(d for pair in zip(x.shape, factors) for d in pair)
+    bytes_ = to.add("Reshape", _quantize(m, to, x), like=node, shape=apart)
+    return to.add("Reshape", to.add("Expand", bytes_, like=node, shape=wide), like=node, shape=sizes)
+
+
 def _quantize(m: Match, to: Target, x: Value) -> Value:
     return to.add("QuantizeLinear", x, m["y_scale"], m["y_zero"], like=m.node("q"))
 
@@ -327,7 +377,7 @@ def moved_weights(m: Match, to: Target) -> Value | None:
 
 
 INTEGER_FORMS = frozenset(
-    {*(op for op, *_ in _COMPUTING), *UNARY.split("|"), *MOVEMENT.split("|"), "Concat", "MaxPool"}
+    {*(op for op, *_ in _COMPUTING), *UNARY.split("|"), *MOVEMENT.split("|"), "Concat", "MaxPool", "Pad", "Resize"}
 )
 """Operators that have a form on bytes."""
 
@@ -339,6 +389,8 @@ RULES: list[Rule] = [
     maximum_of_bytes,
     quantize_before_movement,
     quantize_before_concatenation,
+    padding_of_bytes,
+    repetition_of_bytes,
 ]
 
 

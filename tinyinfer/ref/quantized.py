@@ -79,9 +79,7 @@ def qlinear_conv(
     group: int = 1,
     y: Quantized,
 ) -> Array:
-    sums = conv_integer(
-        x, w, x_zero_point, w_zero_point, strides=strides, pads=pads, dilations=dilations, group=group
-    )
+    sums = conv_integer(x, w, x_zero_point, w_zero_point, strides=strides, pads=pads, dilations=dilations, group=group)
     channels = (-1, *(1,) * (x.ndim - 2))
     return requantize(_biased(sums, bias, channels), multiplier.reshape(channels), y)
 
@@ -113,9 +111,7 @@ def qlinear_add(
     return quantized(left + right, y)
 
 
-def qlinear_mul(
-    a: Array, b: Array, *, ratio: float, a_zero_point: int, b_zero_point: int, y: Quantized
-) -> Array:
+def qlinear_mul(a: Array, b: Array, *, ratio: float, a_zero_point: int, b_zero_point: int, y: Quantized) -> Array:
     """The product of the integers is exact."""
     product = (a.astype(np.int32) - np.int32(a_zero_point)) * (b.astype(np.int32) - np.int32(b_zero_point))
     return requantize(product, np.float32(ratio), y)
@@ -160,14 +156,10 @@ def _conv(
     sides = [(0, 0), (0, 0), *((pads[i], pads[spatial + i]) for i in range(spatial))]
     padded = np.pad(x, sides)
     n, filters, depth = len(x), w.shape[0] // group, w.shape[1]
-    out = [
-        (padded.shape[2 + i] - dilations[i] * (w.shape[2 + i] - 1) - 1) // strides[i] + 1 for i in range(spatial)
-    ]
+    out = [(padded.shape[2 + i] - dilations[i] * (w.shape[2 + i] - 1) - 1) // strides[i] + 1 for i in range(spatial)]
     y = np.zeros((n, group, filters, math.prod(out)), np.int64)
     for tap in np.ndindex(*w.shape[2:]):
-        window = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilations, out, strides)
-        )
+        window = tuple(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilations, out, strides))
         pixels = padded[(slice(None), slice(None), *window)].reshape(n, group, depth, math.prod(out))
         weights = w[(slice(None), slice(None), *tap)].reshape(group, filters, depth)
         if depth == 1:

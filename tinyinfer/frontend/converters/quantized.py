@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from tinyinfer import scales
 from tinyinfer.errors import ShapeError, UnsupportedError
@@ -64,9 +65,7 @@ def _scaled(ctx: Context, index: int, single: bool = True) -> _Scaled:
     value = ctx.input(index)
     if value.dtype not in BYTES:
         raise ctx.error(f"input {index} ({value.name!r}) is {value.type}; accepted: int8, uint8", UnsupportedError)
-    return _Scaled(
-        value, _checked_scale(ctx, index + 1, single), _checked_zero(ctx, index + 2, value.dtype, single)
-    )
+    return _Scaled(value, _checked_scale(ctx, index + 1, single), _checked_zero(ctx, index + 2, value.dtype, single))
 
 
 def _result(ctx: Context, index: int, like: DType) -> tuple[Array, Quantized]:
@@ -126,6 +125,15 @@ def _require_as_many(ctx: Context, scale: Value, zero: Value) -> None:
         )
 
 
+def _output_type(ctx: Context) -> DType:
+    """The type that the attribute output_dtype asks for where there is no zero point; uint8 by default."""
+    types = {0: DType.UINT8, TensorProto.UINT8: DType.UINT8, TensorProto.INT8: DType.INT8}
+    wanted = ctx.attr("output_dtype") or 0
+    if wanted not in types:
+        raise ctx.rejected("output_dtype", wanted, f"{TensorProto.UINT8} (uint8) or {TensorProto.INT8} (int8)")
+    return types[wanted]
+
+
 def quantize_linear(ctx: Context) -> Value:
     """Several scales are written out: round, shift, clamp and convert."""
     _require_no_blocks(ctx)
@@ -137,7 +145,7 @@ def quantize_linear(ctx: Context) -> Value:
     if scale.is_constant:
         _checked_scale(ctx, 1, single=False)
     if zero is None:
-        zero = _constants(ctx, zero=np.zeros(scale.shape, np.uint8))[0]
+        zero = _constants(ctx, zero=np.zeros(scale.shape, _output_type(ctx).numpy))[0]
     if zero.dtype not in BYTES:
         raise ctx.error(f"the result would be {zero.dtype.value}; accepted: int8, uint8", UnsupportedError)
     _require_as_many(ctx, scale, zero)

@@ -137,9 +137,7 @@ def _padding(to: Lowering, zero: Value, count: int) -> Pointer:
     if zero.data is not None:
         return to.const(np.full(count + 16, zero.data.reshape(())), "zero")
     place = to.scratch(count + 16, "zero")
-    to.copy(
-        Strided(place, zero.dtype, (count + 16,), (1,)), Strided(to.input(zero), zero.dtype, (count + 16,), (0,))
-    )
+    to.copy(Strided(place, zero.dtype, (count + 16,), (1,)), Strided(to.input(zero), zero.dtype, (count + 16,), (0,)))
     return place
 
 
@@ -197,9 +195,7 @@ def _dense(node: Node) -> dict[str, int]:
     return {"py": pixel, "yr": ow * pixel, "yi": oh * ow * pixel}
 
 
-def _depthwise(
-    node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Pointer, ending: Arguments
-) -> None:
+def _depthwise(node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Pointer, ending: Arguments) -> None:
     (kh, kw, channels), operand = w.shape, node.operands[0]
     geometry = window.geometry(node, (kh, kw))
     wide = (kh, kw, geometry["dh"], geometry["dw"]) == (3, 3, 1, 1) and geometry["sw"] <= 2

@@ -60,9 +60,7 @@ def dynamic_quantize_linear(node: Node, to: Lowering) -> None:
 def lookup(node: Node, to: Lowering) -> None:
     x, table = node.operands
     source = to.input(x, to.layout(node.output))
-    to.step(
-        "x8_lookup", x=source, y=to.output(node.output, inplace=x), t=to.input(table), m0=0, m1=x.type.size
-    )
+    to.step("x8_lookup", x=source, y=to.output(node.output, inplace=x), t=to.input(table), m0=0, m1=x.type.size)
 
 
 def qlinear_add(node: Node, to: Lowering) -> None:
