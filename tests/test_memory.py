@@ -122,12 +122,20 @@ def slices(b: GraphBuilder, x: Value) -> Value:
     return b.add1("MatMul", quarter, b.constant(np.eye(4, dtype=np.float32)))
 
 
+def parts_of_parts(b: GraphBuilder, x: Value) -> Value:
+    """The input is read at the end: its quarter, half of a half, needs nothing more until then."""
+    (half, _), w = b.add("Split", x, axis=1, split=(4, 4)), b.constant(np.eye(4, dtype=np.float32))
+    quarter, _ = b.add("Split", half, axis=1, split=(2, 2))
+    narrow = b.add1("ReduceMax", b.add1("MatMul", x, w), axes=(1,), keepdims=True)
+    return b.add1("Add", b.add1("Add", narrow, x), b.add1("ReduceMax", quarter, axes=(1,), keepdims=True))
+
+
 def reshapes(b: GraphBuilder, x: Value) -> Value:
     return b.add1("Transpose", b.add1("Reshape", x, shape=(8, 16)), perm=(1, 0))
 
 
 @pytest.mark.parametrize(
-    ("build", "maps"), [(chain, 2), (residual, 2), (parts, 2), (slices, 1), (reshapes, 1)]
+    ("build", "maps"), [(chain, 2), (residual, 2), (parts, 2), (slices, 1), (parts_of_parts, 2), (reshapes, 1)]
 )
 def test_the_least_that_a_graph_needs(build: Callable[[GraphBuilder, Value], Value], maps: int) -> None:
     b = registry.builder("bound")

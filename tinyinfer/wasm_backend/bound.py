@@ -74,13 +74,18 @@ class _Alive:
         """Bytes of values; parts of one that is there as well take none, those of one that is gone not more than it."""
         there = set(values)
         pieces: dict[Value, int] = defaultdict(int)
-        total = 0
         for v in there:
-            wholes = [whole for since, whole in self._wholes[v] if since <= i]
-            if any(whole in there for whole in wholes):
-                continue
-            if wholes:
-                pieces[wholes[0]] += v.type.nbytes
-            else:
-                total += v.type.nbytes
-        return total + sum(min(n, whole.type.nbytes) for whole, n in pieces.items())
+            wholes = self._around(v, i)
+            if there.isdisjoint(wholes):
+                pieces[wholes[-1] if wholes else v] += v.type.nbytes
+        return sum(min(n, whole.type.nbytes) for whole, n in pieces.items())
+
+    def _around(self, v: Value, i: int) -> list[Value]:
+        """The values that `v` is a part of at a node, and those that they are parts of."""
+        found: dict[Value, None] = {}
+        queue = [v]
+        for inner in queue:
+            around = [whole for since, whole in self._wholes[inner] if since <= i and whole not in found]
+            found.update(dict.fromkeys(around))
+            queue.extend(around)
+        return list(found)
