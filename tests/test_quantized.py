@@ -256,6 +256,14 @@ def test_bad_parameters_are_errors_that_name_the_tensor(change: dict[str, Array]
     assert message in text or ("input 2 (x_zero_point) is int8" in text and message == "xz")
 
 
+def test_weights_and_biases_that_vary_are_errors() -> None:
+    for variable in ("w", "b"):
+        nodes = [node("QLinearConv", "x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b")]
+        constants = {name: array for name, array in QDQ.items() if name != variable}
+        with pytest.raises(ModelError, match=rf"node node \(QLinearConv\): input \d .* is '{variable}', which is only"):
+            outputs(nodes, {"x": X, variable: np.asarray(QDQ[variable])}, constants)
+
+
 @pytest.mark.parametrize("op", ["QuantizeLinear", "DequantizeLinear"])
 @pytest.mark.parametrize("scale", [0.0, -0.5, np.nan, np.inf])
 def test_bad_scales_of_quantisation(op: str, scale: float) -> None:

@@ -197,7 +197,7 @@ def _window_attrs(ctx: Context, x: Value, w: Value) -> dict[str, Any]:
 
 def qlinear_conv(ctx: Context) -> Value:
     x, w = _scaled(ctx, 0), _scaled(ctx, 3, single=False)
-    _require_constant(ctx, 3)
+    _require_constants(ctx, 3, 8)
     scale, y = _result(ctx, 6, x.value.dtype)
     zeros = _constants(ctx, x_zero=x.zero, w_zero=w.zero)
     return ctx.result(
@@ -206,13 +206,15 @@ def qlinear_conv(ctx: Context) -> Value:
     )  # fmt: skip
 
 
-def _require_constant(ctx: Context, index: int) -> None:
-    ctx.constant(index)
+def _require_constants(ctx: Context, *indices: int) -> None:
+    """Weights, their zero points and biases are packed when compiling."""
+    for index in indices:
+        ctx.constant(index)
 
 
 def conv_integer(ctx: Context) -> Value:
     x, w = ctx.input(0), ctx.input(1)
-    _require_constant(ctx, 1)
+    _require_constants(ctx, 1, 3)
     return ctx.result("ConvInteger", x, w, *_zero_operands(ctx, x, w), **_window_attrs(ctx, x, w))
 
 
@@ -253,6 +255,7 @@ def qgemm(ctx: Context) -> Value:
     zeros = _constants(ctx, a_zero=a.zero, b_zero=b.zero)
     alpha = np.float32(ctx.attr("alpha"))
     if ctx.optional(7) is not None:
+        _require_constants(ctx, 6)
         scale, y = _result(ctx, 7, a.value.dtype)
         factor = _multiplier(ctx, alpha * a.scale, b.scale, scale)
         return ctx.result("QLinearMatMul", left, right, *zeros, factor, bias, y=y)
