@@ -116,10 +116,10 @@ def macs(graph: Graph) -> int:
 
 
 def macs_of(node: Node) -> int:
-    """Multiply-accumulates of one node."""
-    if node.op == "Conv":
+    """Multiply-accumulates of one node, whose first operands are data and weights."""
+    if node.op in ("Conv", "ConvInteger", "QLinearConv"):
         weights = node.operands[1]
         return node.output.type.size * (weights.type.size // weights.shape[0])
-    if node.op == "MatMul":
+    if node.op in ("MatMul", "MatMulInteger", "QLinearMatMul"):
         return node.output.type.size * node.operands[0].shape[-1]
     return 0

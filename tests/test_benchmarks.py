@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
 from benchmarks.chart import chart
@@ -12,7 +13,8 @@ from benchmarks.models import macs
 from benchmarks.report import markdown, ratio
 from benchmarks.results import ColdStart, ModelResult, Results, Timing, Transfer, quantile
 from tests.models import conv_graph, tiny_graph
-from tinyinfer import compiler
+from tinyinfer import compiler, registry
+from tinyinfer.types import DType, TensorType
 
 OURS, PEER = "tinyinfer-simd128-1t", "onnxruntime-1t"
 
@@ -110,6 +112,15 @@ def test_chart_has_a_bar_for_every_contender(results):
 def test_multiplications_are_counted_per_output():
     assert macs(tiny_graph()) == 2 * 5 * 3
     assert macs(conv_graph(size=9)) == (4 * 9 * 9) * (4 * 3 * 3)
+
+
+def test_multiplications_of_integers_are_counted_too():
+    builder = registry.builder("integers")
+    a = builder.input("a", TensorType(DType.UINT8, (2, 3)))
+    b = builder.constant(np.ones((3, 5), np.int8), "b")
+    zeros = (builder.constant(np.zeros((), dtype), "zero") for dtype in (np.uint8, np.int8))
+    builder.output("y", builder.add1("MatMulInteger", a, b, *zeros))
+    assert macs(builder.build()) == 2 * 3 * 5
 
 
 def test_kernels_and_layers_of_a_plan_are_listed_once_with_their_work():
