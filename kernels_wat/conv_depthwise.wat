@@ -5,8 +5,8 @@
 ;; Requires  c·4 zero bytes (and slack) at `zero`
 ;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 60 bytes past x, b, W and 12 past r
 ;;
-;; Pixels whose window touches the padding, and kernels that are not three wide, are computed one at a time, sixteen
-;; channels at once. Where the window is three wide and inside the input, four neighbouring pixels share their columns:
+;; Pixels whose window reaches beyond a side, and kernels that are not three wide, are computed one at a time, sixteen
+;; channels at once. Where the window is three wide and between the sides, four neighbouring pixels share their columns:
 ;;
 ;;   stride 1   x0 x1 x2 x3 x4 x5          stride 2   x0 x1 x2 x3 x4 x5 x6 x7 x8
 ;;        y0 ─▶  └──┴──┘                         y0 ─▶ └──┴──┘
@@ -95,14 +95,16 @@
       (br_if $channels
         (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 64))) (local.get $px)))))
 
-  ;; Four neighbouring output pixels, all channels, of a kernel three wide that lies inside the input.
-  ;; x: the first pixel of the first window; dx: bytes between kernel rows.
-  (func $dw_tile! (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32)
+  ;; Four neighbouring output pixels, all channels, of a kernel three wide that lies between the sides of the input.
+  ;; x: the first pixel of the first window; dx: bytes between kernel rows, dh rows. If the window is `clipped`, rows that
+  ;; are not less than ih, counted from `top`, are zeros.
+  (func $dw_tile! (param $clipped i32) (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32)
                   (param $lo v128) (param $hi v128) (param $kh i32) (param $dx i32) (param $px i32) (param $py i32)
-                  (param $stride i32)
+                  (param $stride i32) (param $zero i32) (param $top i32) (param $ih i32) (param $dh i32)
     (local $j i32) (local $ky i32) (local $p i32) (local $pw i32) (local $rest i32) (local $pr i32) (local $dr i32)
     (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
-    (local $w0 v128) (local $w1 v128) (local $w2 v128) (local $v v128)
+    (local $w0 v128) (local $w1 v128) (local $w2 v128) (local $v v128) (local $step i32) (local $iy i32)
+    (local.set $step (local.get $px))
     (local.set $dr (select (local.get $py) (i32.const 0) (local.get $r)))
     (local.set $pw (local.get $w))
     (local.set $j (i32.const 0))
@@ -113,48 +115,57 @@
       (local.set $a3 (local.get $a0))
       (local.set $p (i32.add (local.get $x) (local.get $j)))
       (local.set $ky (local.get $kh))
+      (local.set $iy (local.get $top))
       (loop $kernel_rows
         (local.set $w0 (v128.load (local.get $pw)))
         (local.set $w1 (v128.load offset=16 (local.get $pw)))
         (local.set $w2 (v128.load offset=32 (local.get $pw)))
         (local.set $rest (local.get $p))
+        (if (local.get $clipped)
+          (then
+            (local.set $step (local.get $px))
+            (if (i32.ge_u (local.get $iy) (local.get $ih))
+              (then
+                (local.set $rest (i32.add (local.get $zero) (local.get $j)))
+                (local.set $step (i32.const 0))))
+            (local.set $iy (i32.add (local.get $iy) (local.get $dh)))))
         (local.set $a0 (call $madd! (v128.load (local.get $rest)) (local.get $w0) (local.get $a0)))
-        (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+        (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
         (local.set $a0 (call $madd! (local.get $v) (local.get $w1) (local.get $a0)))
         (if (i32.eq (local.get $stride) (i32.const 1))
           (then
             (local.set $a1 (call $madd! (local.get $v) (local.get $w0) (local.get $a1)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a0 (call $madd! (local.get $v) (local.get $w2) (local.get $a0)))
             (local.set $a1 (call $madd! (local.get $v) (local.get $w1) (local.get $a1)))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w0) (local.get $a2)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a1 (call $madd! (local.get $v) (local.get $w2) (local.get $a1)))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w1) (local.get $a2)))
             (local.set $a3 (call $madd! (local.get $v) (local.get $w0) (local.get $a3)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w2) (local.get $a2)))
             (local.set $a3 (call $madd! (local.get $v) (local.get $w1) (local.get $a3)))
             (local.set $a3
-              (call $madd! (v128.load (i32.add (local.get $rest) (local.get $px))) (local.get $w2) (local.get $a3))))
+              (call $madd! (v128.load (i32.add (local.get $rest) (local.get $step))) (local.get $w2) (local.get $a3))))
           (else
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a0 (call $madd! (local.get $v) (local.get $w2) (local.get $a0)))
             (local.set $a1 (call $madd! (local.get $v) (local.get $w0) (local.get $a1)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a1 (call $madd! (local.get $v) (local.get $w1) (local.get $a1)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a1 (call $madd! (local.get $v) (local.get $w2) (local.get $a1)))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w0) (local.get $a2)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w1) (local.get $a2)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a2 (call $madd! (local.get $v) (local.get $w2) (local.get $a2)))
             (local.set $a3 (call $madd! (local.get $v) (local.get $w0) (local.get $a3)))
-            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $px)))))
+            (local.set $v (v128.load (local.tee $rest (i32.add (local.get $rest) (local.get $step)))))
             (local.set $a3 (call $madd! (local.get $v) (local.get $w1) (local.get $a3)))
             (local.set $a3
-              (call $madd! (v128.load (i32.add (local.get $rest) (local.get $px))) (local.get $w2) (local.get $a3)))))
+              (call $madd! (v128.load (i32.add (local.get $rest) (local.get $step))) (local.get $w2) (local.get $a3)))))
         (local.set $pw (i32.add (local.get $pw) (i32.const 48)))
         (local.set $p (i32.add (local.get $p) (local.get $dx)))
         (br_if $kernel_rows (local.tee $ky (i32.sub (local.get $ky) (i32.const 1)))))
@@ -183,7 +194,7 @@
     (param $py i32) (param $yr i32) (param $yi i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
     (local $out i32) (local $ox i32) (local $px i32) (local $wide i32) (local $inside i32) (local $pr i32)
-    (local $row i32)
+    (local $row i32) (local $first i32)
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
     (local.set $px (i32.shl (local.get $c) (i32.const 2)))
@@ -205,13 +216,12 @@
           (i32.add (local.get $x)
             (i32.mul (local.get $image) (i32.mul (i32.mul (local.get $ih) (local.get $iw)) (local.get $px)))))
         (local.set $inside
-          (i32.and (local.get $wide)
-            (i32.and
-              (i32.ge_s (local.get $top) (i32.const 0))
-              (i32.lt_s
-                (i32.add (local.get $top)
-                  (i32.mul (i32.sub (local.get $kh) (i32.const 1)) (local.get $dh)))
-                (local.get $ih)))))
+          (i32.and
+            (i32.ge_s (local.get $top) (i32.const 0))
+            (i32.lt_s
+              (i32.add (local.get $top)
+                (i32.mul (i32.sub (local.get $kh) (i32.const 1)) (local.get $dh)))
+              (local.get $ih))))
         (local.set $ox (i32.const 0))
         (loop $pixels
           (local.set $left (i32.sub (i32.mul (local.get $ox) (local.get $sw)) (local.get $pl)))
@@ -220,19 +230,29 @@
           (local.set $out (i32.add (local.get $y) (local.get $out)))
           (if
             (i32.and
-              (i32.and (local.get $inside) (i32.ge_s (local.get $left) (i32.const 0)))
+              (i32.and (local.get $wide) (i32.ge_s (local.get $left) (i32.const 0)))
               (i32.and
                 (i32.le_u (i32.add (local.get $ox) (i32.const 4)) (local.get $ow))
                 (i32.le_s
                   (i32.add (local.get $left) (i32.add (i32.mul (local.get $sw) (i32.const 3)) (i32.const 3)))
                   (local.get $iw))))
             (then
-              (call $dw_tile! (local.get $out)
+              (local.set $first
                 (i32.add (local.get $image)
-                  (i32.mul (i32.add (i32.mul (local.get $top) (local.get $iw)) (local.get $left)) (local.get $px)))
-                (local.get $w) (local.get $b) (local.get $pr) (local.get $vlo) (local.get $vhi) (local.get $kh)
-                (i32.mul (i32.mul (local.get $dh) (local.get $iw)) (local.get $px)) (local.get $px) (local.get $py)
-                (local.get $sw))
+                  (i32.mul (i32.add (i32.mul (local.get $top) (local.get $iw)) (local.get $left)) (local.get $px))))
+              (if (local.get $inside)
+                (then
+                  (call $dw_tile! (i32.const 0) (local.get $out) (local.get $first)
+                    (local.get $w) (local.get $b) (local.get $pr) (local.get $vlo) (local.get $vhi) (local.get $kh)
+                    (i32.mul (i32.mul (local.get $dh) (local.get $iw)) (local.get $px))
+                    (local.get $px) (local.get $py) (local.get $sw)
+                    (local.get $zero) (local.get $top) (local.get $ih) (local.get $dh)))
+                (else
+                  (call $dw_tile! (i32.const 1) (local.get $out) (local.get $first)
+                    (local.get $w) (local.get $b) (local.get $pr) (local.get $vlo) (local.get $vhi) (local.get $kh)
+                    (i32.mul (i32.mul (local.get $dh) (local.get $iw)) (local.get $px))
+                    (local.get $px) (local.get $py) (local.get $sw)
+                    (local.get $zero) (local.get $top) (local.get $ih) (local.get $dh))))
               (local.set $ox (i32.add (local.get $ox) (i32.const 4))))
             (else
               (call $dw_pixel! (local.get $out) (local.get $image) (local.get $w) (local.get $b) (local.get $pr)
