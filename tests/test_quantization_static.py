@@ -182,6 +182,22 @@ def test_normalisation_is_folded_exactly() -> None:
     np.testing.assert_allclose(values * scale.astype(np.float64), expected, atol=float(scale.max()))
 
 
+def test_weights_that_are_moved_first_are_weights() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["w", "shape"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["t"], perm=[1, 0]),
+        helper.make_node("MatMul", ["x", "t"], ["m"], name="product"),
+        helper.make_node("Add", ["m", "b"], ["y"]),
+    ]
+    weights = {"w": normal(5, 2, 4), "shape": np.array([5, 8]), "b": normal(1, 5)}
+    proto = onnx_model(nodes, {"x": (FLOAT, [1, 8])}, constants=weights, opset=19)
+    quantised = quantize_static(proto, None, [{"x": normal(1, 8, seed=i)} for i in range(8)])
+    assert op_types(quantised).count("Gemm") == 1
+    values, scale, _, axis = weights_of(quantised, "product")
+    np.testing.assert_allclose(values * scale, weights["w"].reshape(5, 8).T, atol=float(scale.max()))
+    assert axis == 1
+
+
 def test_an_older_opset_is_converted() -> None:
     old = onnx_model(
         [

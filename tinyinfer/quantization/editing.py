@@ -91,13 +91,17 @@ class Editor:
     def add_constant(self, array: Array, name: str, data_type: int | None = None) -> str:
         """Add an initializer under a name like `name`; returns the name it got."""
         label = self.unique(name)
-        if data_type is None:
-            tensor = numpy_helper.from_array(np.array(array, order="C"), label)
-        else:
-            tensor = helper.make_tensor(label, data_type, array.shape, array.ravel())
-        self.proto.graph.initializer.append(tensor)
-        self._initializers[label] = self.proto.graph.initializer[-1]
+        self.define_constant(array, label, data_type)
         return label
+
+    def define_constant(self, array: Array, name: str, data_type: int | None = None) -> None:
+        """Add an initializer under exactly this name, which no other tensor may bear (any longer)."""
+        if data_type is None:
+            tensor = numpy_helper.from_array(np.array(array, order="C"), name)
+        else:
+            tensor = helper.make_tensor(name, data_type, array.shape, array.ravel())
+        self.proto.graph.initializer.append(tensor)
+        self._initializers[name] = self.proto.graph.initializer[-1]
 
     def replace_nodes(self, nodes: Iterable[NodeProto]) -> None:
         """Make these the graph's nodes."""

@@ -11,6 +11,7 @@ import onnx.external_data_helper
 import onnx.shape_inference
 import onnx.version_converter
 from onnx import NodeProto, helper
+from onnx.reference import ReferenceEvaluator
 
 from tinyinfer.errors import ModelError, QuantizationError
 from tinyinfer.frontend import reading
@@ -36,6 +37,9 @@ QUANTISED_OPERATORS = frozenset(
     )
 )  # fmt: skip
 
+# Operators that give a constant another shape.
+MOVING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity")
+
 ModelInput = str | os.PathLike[str] | onnx.ModelProto
 
 
@@ -52,6 +56,7 @@ def prepare(model: ModelInput, smallest_opset: int = SMALLEST_OPSET) -> onnx.Mod
     proto = _convert(proto, source, smallest_opset)
     editor = Editor(proto)
     _constants_to_initializers(editor)
+    _fold_movement(Editor(proto))
     _fold_batch_normalization(Editor(proto))
     _fold_gemm_factors(Editor(proto))
     proto = _infer_shapes(proto, source.label)
@@ -118,6 +123,22 @@ def _constants_to_initializers(editor: Editor) -> None:
     editor.proto.ir_version = max(editor.proto.ir_version, 8)
 
 
+def _fold_movement(editor: Editor) -> None:
+    """Constants that nodes only reshape or turn around become constants of the new shape."""
+    kept = []
+    opset = opset_of(editor.proto)
+    for node in editor.nodes:
+        constant = all(editor.is_constant(name) for name in node.input if name)
+        if node.op_type not in MOVING or not constant or node.output[0] in editor.outputs:
+            kept.append(node)
+            continue
+        feeds = {name: editor.array(name) for name in node.input if name}
+        (moved,) = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
+        editor.define_constant(np.asarray(moved), node.output[0])
+    editor.replace_nodes(kept)
+    editor.drop_unread()
+
+
 def _fold_batch_normalization(editor: Editor) -> None:
     """Conv, then BatchNormalization with constant statistics: one Conv. Computed in float64, rounded once."""
     producers, consumers = editor.producers(), editor.consumers()
@@ -182,12 +203,12 @@ def _matmul_to_gemm(editor: Editor) -> None:
 
 
 def bias_of(editor: Editor, matmul: NodeProto, add: NodeProto) -> str:
-    """The constant [N] that `add` adds to the product of `matmul`; "" when it adds something else."""
+    """The constant [N] or [1, N] that `add` adds to the product of `matmul`; "" when it adds something else."""
     weights = editor.constant(matmul, 1)
     if add.op_type != "Add" or weights is None:
         return ""
     other = add.input[1] if add.input[0] == matmul.output[0] else add.input[0]
-    if not editor.is_constant(other) or editor.array(other).shape != weights.shape[-1:]:
+    if not editor.is_constant(other) or editor.array(other).shape not in (weights.shape[-1:], (1, weights.shape[-1])):
         return ""
     return str(other)
 

@@ -26,6 +26,9 @@ SHARES = np.linspace(1.0, 0.02, 99)
 REFINEMENTS = 2
 # Values for each bin from which on a divergence says more of the distribution than of chance.
 WELL_FILLED = 256
+# A bin with this many times the values beside it holds one value, repeated (a constant background); it counts for no
+# more, since what is lost of its mass in a level tells nothing of how well that one value is represented.
+SPIKE = 4
 # An end of the range that more than this share of the values (zeros aside) lies at is where the network saturates.
 SATURATED = 0.005
 
@@ -97,7 +100,8 @@ def _squared_error(seen: Histogram) -> Cost:
 
 def _divergence(seen: Histogram) -> Cost:
     """Zeros are left out: every range represents them. So are values at which the network saturates (ReLU6), as long
-    as they are the end of the range; a range without them loses all of them.
+    as they are the end of the range; a range without them loses all of them. Values that are repeated inside the
+    range count as often as what lies beside them.
     """
     centers, counts = seen.centers, seen.counts.astype(np.float64)
     total = counts.sum()
@@ -115,6 +119,7 @@ def _divergence(seen: Histogram) -> Cost:
         observed[saturated] = 0.0
         outside = observed[centers <= low - half].sum(), observed[centers >= high + half].sum()
         observed = observed[inside]
+        observed = np.minimum(observed, SPIKE * _beside(observed))
         if not observed.any():
             return 0.0
         clipped = observed.copy()
@@ -125,6 +130,12 @@ def _divergence(seen: Histogram) -> Cost:
         return max(_kullback_leibler(clipped / clipped.sum(), spread / observed.sum()) - float(by_chance), 0.0)
 
     return cost
+
+
+def _beside(counts: Array) -> Array:
+    """The larger of the two counts beside each."""
+    padded = np.concatenate([counts[:1], counts, counts[-1:]])
+    return np.asarray(np.maximum(padded[:-2], padded[2:]))
 
 
 def _spread(counts: Array, centers: Array, low: float, high: float) -> tuple[Array, int]:
