@@ -81,13 +81,20 @@ def test_what_is_cut_and_how() -> None:
     )
     assert high.split is not None
     assert (high.split.width, high.split.extent) == (SHARES["gemm"].tile, None)
-    assert high.split.pieces <= 784 / high.split.width
-    for step, k in ((wide, 160), (row, 768)):
+    assert high.split.pieces <= -(-784 // high.split.width)
+    for step, k, width in ((wide, 160, 8), (row, 768, 32)):
         assert step.split is not None
-        assert (step.split.width, step.split.extent) == (8, GEMM.index("n"))
+        assert (step.split.width, step.split.extent) == (width, GEMM.index("n"))
         assert dict(step.split.moves) == {GEMM.index("c"): 4, GEMM.index("b"): 4, GEMM.index("w"): 4 * k}
         assert step.split.pieces > 8
     assert small.split is None
+
+
+def test_rows_are_cut_while_the_weights_fit_into_a_cache() -> None:
+    """A thread then finds in its cache what it wrote in the step before."""
+    light, heavy, few = divide([gemm(196, 96, 576), gemm(196, 1024, 576), gemm(32, 96, 576)], SIGNATURES)
+    n = GEMM.index("n")
+    assert [step.split and step.split.extent for step in (light, heavy, few)] == [None, n, n]
 
 
 def test_small_plans_are_not_shared() -> None:

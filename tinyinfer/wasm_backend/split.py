@@ -1,4 +1,4 @@
-"""How the work of a step is shared among threads: by rows, or by columns where those are more.
+"""How the work of a step is shared among threads: by rows, or by columns where those are more and weights are many.
 
 The compiler decides what may be cut and how finely (`divide`), since it knows the work; who runs the plan knows the
 number of threads and cuts (`pieces`). `web/threads.js` cuts in the same way. Any cut gives the same bits.
@@ -22,6 +22,10 @@ PIECES_PER_THREAD = 4
 LEAST_PIECE = 2500.0
 LEAST_PLAN = 300_000.0
 
+# When a product is cut by rows although it has more columns: tiles of rows, and bytes of weights.
+ENOUGH_ROWS = 16
+CACHED_WEIGHTS = 256 * 1024
+
 # Nanoseconds for a multiply-accumulate, and for an element that passes through: orders of magnitude are enough here.
 COST = {"compute": 0.04, "memory": 0.4}
 
@@ -30,12 +34,13 @@ COST = {"compute": 0.04, "memory": 0.4}
 class Columns:
     """A second direction in which a call can be cut, for few rows of much work.
 
-    `extent` is the parameter that counts the columns, `width` how many are computed together. Each of `pointers` moves
-    by four bytes times its factors (parameters) from one column to the next.
+    `extent` is the parameter that counts the columns, `width` how many are computed together, `alone` how many in a
+    call of one row. Each of `pointers` moves by four bytes times its factors (parameters) from one column to the next.
     """
 
     extent: str
     width: int
+    alone: int
     pointers: Mapping[str, str]
 
 
@@ -54,12 +59,13 @@ _ELEMENTS = Shares(tile=16)
 _ROWS = Shares("n")
 _LANES = Shares("n", tile=4)
 _WINDOWS = Shares("ow c kh kw")
+_TILE = 12  # tiles have four rows on one tier and six on the other
 SHARES = {
-    "gemm": Shares("k n", 4, Columns("n", 8, {"c": "", "r": "", "b": "", "w": "k"})),
-    "batched_gemm": Shares("k n", 4),
+    "gemm": Shares("k n", _TILE, Columns("n", 8, 32, {"c": "", "r": "", "b": "", "w": "k"})),
+    "batched_gemm": Shares("k n", _TILE),
     "batched_gemv": Shares("k n"),
     "pack": Shares("k"),
-    "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
+    "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
     "dwconv": _WINDOWS,
     "qgemm": Shares("k n", 4),
     "qgemm_w16": Shares("k n", 4),
@@ -120,6 +126,17 @@ def pieces(step: Step, threads: int, per_thread: int = PIECES_PER_THREAD) -> lis
     return [_piece(step, split, first, last) for first, last in pairwise(edges)]
 
 
+def _best(rows: Split, columns: Split | None = None) -> Split:
+    """Rows where there are enough of them and every thread can have all weights in its cache: what it reads is then
+    mostly what it wrote itself. Otherwise whatever there is more of."""
+    if columns is None:
+        return rows
+    weights = columns.pieces * columns.width * max((stride for _, stride in columns.moves), default=0)
+    if rows.pieces >= ENOUGH_ROWS and weights <= CACHED_WEIGHTS:
+        return rows
+    return max(rows, columns, key=lambda way: way.pieces)
+
+
 def ways_of(step: Step, names: Sequence[str]) -> list[Split]:
     """Every way to cut a step, as finely as its kernel allows."""
     shares = shares_of(step.kernel)
@@ -137,7 +154,7 @@ def _work(step: Step, names: Sequence[str]) -> float:
 
 
 def _divided(step: Step, names: Sequence[str], work: float, least_piece: float) -> Step:
-    split = max(ways_of(step, names), key=lambda way: way.pieces)
+    split = _best(*ways_of(step, names))
     count = min(split.pieces, int(work / least_piece))
     return replace(step, split=replace(split, pieces=count)) if count > 1 else step
 
@@ -150,8 +167,9 @@ def _by_columns(step: Step, names: Sequence[str], columns: Columns) -> Split:
         for name, factors in columns.pointers.items()
         if args[name]
     )
-    units = -(-int(args[columns.extent]) // columns.width)
-    return Split(units, columns.width, names.index(columns.extent), moves)
+    width = columns.alone if args["m1"] == 1 else columns.width
+    units = -(-int(args[columns.extent]) // width)
+    return Split(units, width, names.index(columns.extent), moves)
 
 
 def _piece(step: Step, split: Split, first: int, last: int) -> Step:
