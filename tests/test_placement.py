@@ -162,25 +162,25 @@ def feature_map(b: GraphBuilder, *shape: int, name: str = "x") -> Value:
 
 def dense_block(b: GraphBuilder) -> Value:
     """Each convolution reads the concatenation of all results before it."""
-    parts = [feature_map(b, 1, 4, 5, 6)]
+    parts = [feature_map(b, 1, 6, 5, 6)]
     for _ in range(3):
         joined = b.add1("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
-        parts.append(b.add1("Swish", convolve(b, joined, 4, 3)))
+        parts.append(b.add1("Swish", convolve(b, joined, 5, 3)))
     return b.add1("Concat", *parts, axis=1)
 
 
 def cross_stage(b: GraphBuilder) -> Value:
     """Half of the channels through a bottleneck with a residual connection, all of them concatenated."""
-    kept, passed = split(b, b.add1("Swish", feature_map(b, 2, 8, 5, 6)), 1, 4)
-    deep = b.add1("Add", passed, b.add1("Swish", convolve(b, passed, 4, 3)))
+    kept, passed = split(b, b.add1("Swish", feature_map(b, 2, 12, 5, 6)), 1, 6)
+    deep = b.add1("Add", passed, b.add1("Swish", convolve(b, passed, 6, 3)))
     return convolve(b, b.add1("Concat", b.add1("Abs", kept), deep, axis=1), 5, 1)
 
 
 def pyramid(b: GraphBuilder) -> Value:
     """Pooled in a row, resampled, all scales concatenated."""
-    x = feature_map(b, 1, 4, 6, 6)
+    x = feature_map(b, 1, 6, 6, 6)
     pooled = pool(b, "MaxPool", x)
-    half = split(b, feature_map(b, 1, 4, 3, 3, name="half"), 1, 2)[1]
+    half = split(b, feature_map(b, 1, 10, 3, 3, name="half"), 1, 4)[1]
     small = convolve(b, half, 3, 3)
     return b.add1("Concat", convolve(b, x, 5, 3), pooled, pool(b, "AveragePool", pooled), upsample(b, small), axis=1)
 
@@ -194,7 +194,7 @@ def heads(b: GraphBuilder) -> Value:
 
 def border(b: GraphBuilder) -> Value:
     """The result of an element-wise operator with a border of mirrored pixels: only those are copied."""
-    x = b.add1("Abs", feature_map(b, 1, 4, 6, 6))
+    x = b.add1("Abs", feature_map(b, 1, 6, 6, 6))
     return convolve(b, b.add1("Pad", x, pads=(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect", value=0.0), 3, 3)
 
 
@@ -205,7 +205,7 @@ def test_padding_copies_the_border_only(engine) -> None:
     plan = compiler.lower(graph)
     names = [p.name for p in load_kernels().signature("x32_copy")]
     copies = [dict(zip(names, s.args)) for s in plan.steps if s.kernel == "x32_copy"]
-    assert sum(c["n5"] * c["m1"] for c in copies) == 4 * (8 * 8 - 6 * 6), describe(plan)
+    assert sum(c["n5"] * c["m1"] for c in copies) == 6 * (8 * 8 - 6 * 6), describe(plan)
     actual = run_hostile(plan, feeds(graph, 0), engine, 0x7F, 5)["y"]
     assert_same_bits(actual, interpreter.run(graph, feeds(graph, 0), registry.reference_of)["y"], "border")
 
