@@ -145,14 +145,14 @@ def test_heads_are_merged_and_embeddings_gathered_without_copies() -> None:
 
 def test_queries_keys_and_values_of_one_product_need_no_copies() -> None:
     def example(b: GraphBuilder) -> Value:
-        qkv = b.add1("MatMul", placeholder(b, 5, 8), weights(b, 8, 24, seed=1), weights(b, 24, seed=2))
-        q, k, v = b.add("Split", qkv, axis=1, split=(8, 8, 8))
-        q, v = (b.add1("Transpose", b.add1("Reshape", x, shape=(5, 2, 4)), perm=(1, 0, 2)) for x in (q, v))
-        k = b.add1("Transpose", b.add1("Reshape", k, shape=(5, 2, 4)), perm=(1, 2, 0))
+        qkv = b.add1("MatMul", placeholder(b, 5, 8), weights(b, 8, 96, seed=1), weights(b, 96, seed=2))
+        q, k, v = b.add("Split", qkv, axis=1, split=(32, 32, 32))
+        q, v = (b.add1("Transpose", b.add1("Reshape", x, shape=(5, 2, 16)), perm=(1, 0, 2)) for x in (q, v))
+        k = b.add1("Transpose", b.add1("Reshape", k, shape=(5, 2, 16)), perm=(1, 2, 0))
         scores = b.add1("Div", b.add1("MatMul", q, k), b.constant(np.array(2.0, np.float32)))
         masked = b.add1("Add", scores, placeholder(b, 1, 5, name="mask"))
         heads = b.add1("MatMul", b.add1("Softmax", masked, axis=2), v)
-        return b.add1("Reshape", b.add1("Transpose", heads, perm=(1, 0, 2)), shape=(5, 8))
+        return b.add1("Reshape", b.add1("Transpose", heads, perm=(1, 0, 2)), shape=(5, 32))
 
     graph = build(example)
     after = passes.run(graph)
@@ -161,6 +161,15 @@ def test_queries_keys_and_values_of_one_product_need_no_copies() -> None:
     steps = [step.kernel for step in compiler.lower(after).steps]
     product = ["f32_pack", "f32_batched_gemm"]
     assert sorted(steps) == sorted(["f32_gemm"] * 3 + ["x32_copy"] + product + ["f32_softmax"] + product), steps
+
+
+def test_narrow_parts_stay_columns_of_one_product() -> None:
+    def example(b: GraphBuilder) -> Value:
+        parts = b.add("Split", matmul(b, placeholder(b, 5, 6), columns=7), axis=1, split=(1, 6))
+        b.output("first", parts[0])
+        return parts[1]
+
+    assert operators(passes.run(build(example))) == ["MatMul", "Split"]
 
 
 def test_rules_that_undo_each_other_are_reported() -> None:

@@ -19,11 +19,14 @@ from tinyinfer.passes.examples import given, weights
 from tinyinfer.passes.normalization import mul_of_matmul
 from tinyinfer.rewrite import Match, P, Target, rule
 
+LEAST_COLUMNS = 32
+"""Parts of a Split narrower than this stay columns of one product, whose kernel computes several of them together."""
+
 
 def split_products(graph: Graph, semantics: Semantics) -> Graph:
     """Split{last axis}(MatMul(x, w)) → one MatMul for each part, with its columns of the constant w.
 
-    Exact: columns do not depend on each other. Queries, keys and values need no copies then, and each has its weights.
+    Exact: columns do not depend on each other. Queries then have weights of their own, which take up their scale.
     """
     uses, producers = graph.uses(), graph.producers()
 
@@ -50,8 +53,9 @@ def split_products(graph: Graph, semantics: Semantics) -> Graph:
 
 
 def _takes_columns(product: Node, split: Node) -> bool:
-    constants = all(v.is_constant for v in product.operands[1:])
-    return constants and len(product.operands) <= 3 and split.attrs["axis"] == product.output.type.rank - 1
+    constants = len(product.operands) <= 3 and all(v.is_constant for v in product.operands[1:])
+    along_columns = split.attrs["axis"] == product.output.type.rank - 1
+    return constants and along_columns and min(split.attrs["split"]) >= LEAST_COLUMNS
 
 
 def _scores(b: GraphBuilder) -> Value:
