@@ -20,4 +20,14 @@
       (i32.add (local.get $row) (i32.mul (local.get $col) (local.get $px)))
       (local.get $zero)
       (i32.and (i32.ne (local.get $row) (i32.const 0)) (i32.lt_u (local.get $col) (local.get $w)))))
+
+  ;; Floats as integers of the same order, +0 above −0 and all NaNs above the rest, and back: one instruction finds the
+  ;; maximum of two. It is the bits, those but the sign inverted where it is set, less 0x7fffff: negative NaNs, which are as
+  ;; many, wrap. −∞ is the smallest integer.
+  (func $to_ordered! (param $x v128) (result v128)
+    (i32x4.sub (call $ordered_bits! (local.get $x)) (i32x4.splat (i32.const 0x7fffff))))
+  (func $from_ordered! (param $k v128) (result v128)
+    (call $ordered_bits! (i32x4.add (local.get $k) (i32x4.splat (i32.const 0x7fffff)))))
+  (func $ordered_bits! (param $x v128) (result v128)
+    (v128.xor (local.get $x) (i32x4.shr_u (i32x4.shr_s (local.get $x) (i32.const 31)) (i32.const 1))))
 )

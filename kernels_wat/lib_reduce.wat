@@ -173,16 +173,18 @@
         (i32.sub (local.get $inner) (i32.rem_u (local.get $m) (local.get $inner)))
         (i32.sub (local.get $m1) (local.get $m)))))
 
-  ;; y[m] = op over j of x[o,j,i], for operations that are associative and commutative on 32-bit elements, to which
-  ;; `identity` is neutral; outputs m0 ≤ m < m1.
-  (func $reduce_x32! (param $op (ref $binary)) (param $identity i32)
+  (func $itself! (param $v v128) (result v128) (local.get $v))
+
+  ;; y[m] = value(op over j of key(x[o,j,i])), for operations that are associative and commutative on keys of 32-bit
+  ;; elements, to which that of `identity` is neutral; outputs m0 ≤ m < m1.
+  (func $reduce_x32! (param $op (ref $binary)) (param $key (ref $unary)) (param $value (ref $unary)) (param $identity i32)
                      (param $y i32) (param $x i32) (param $n i32) (param $inner i32) (param $m0 i32) (param $m1 i32)
     (local $m i32) (local $p i32) (local $j i32) (local $count i32) (local $acc v128)
     (local.set $m (local.get $m0))
     (block $done
       (loop $outputs
         (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
-        (local.set $acc (i32x4.splat (local.get $identity)))
+        (local.set $acc (call_ref $unary (i32x4.splat (local.get $identity)) (local.get $key)))
         (local.set $p
           (call $reduced! (local.get $x) (local.get $m) (local.get $n) (local.get $inner) (i32.const 4)))
         (local.set $count (i32.const 1))
@@ -192,14 +194,19 @@
             (block $row_done
               (loop $row
                 (br_if $row_done (i32.lt_u (local.get $j) (i32.const 4)))
-                (local.set $acc (call_ref $binary (local.get $acc) (v128.load (local.get $p)) (local.get $op)))
+                (local.set $acc
+                  (call_ref $binary (local.get $acc)
+                    (call_ref $unary (v128.load (local.get $p)) (local.get $key))
+                    (local.get $op)))
                 (local.set $p (i32.add (local.get $p) (i32.const 16)))
                 (local.set $j (i32.sub (local.get $j) (i32.const 4)))
                 (br $row)))
             (local.set $acc
               (call_ref $binary (local.get $acc)
-                (v128.bitselect (v128.load (local.get $p)) (i32x4.splat (local.get $identity))
-                  (i32x4.lt_s (v128.const i32x4 0 1 2 3) (i32x4.splat (local.get $j))))
+                (call_ref $unary
+                  (v128.bitselect (v128.load (local.get $p)) (i32x4.splat (local.get $identity))
+                    (i32x4.lt_s (v128.const i32x4 0 1 2 3) (i32x4.splat (local.get $j))))
+                  (local.get $key))
                 (local.get $op)))
             (local.set $acc
               (call_ref $binary (local.get $acc)
@@ -215,12 +222,17 @@
             (block $columns_done
               (loop $columns
                 (br_if $columns_done (i32.eqz (local.get $j)))
-                (local.set $acc (call_ref $binary (local.get $acc) (v128.load (local.get $p)) (local.get $op)))
+                (local.set $acc
+                  (call_ref $binary (local.get $acc)
+                    (call_ref $unary (v128.load (local.get $p)) (local.get $key))
+                    (local.get $op)))
                 (local.set $p (i32.add (local.get $p) (i32.shl (local.get $inner) (i32.const 2))))
                 (local.set $j (i32.sub (local.get $j) (i32.const 1)))
                 (br $columns)))))
         (call $store_x32!
-          (i32.add (local.get $y) (i32.shl (local.get $m) (i32.const 2))) (local.get $acc) (local.get $count))
+          (i32.add (local.get $y) (i32.shl (local.get $m) (i32.const 2)))
+          (call_ref $unary (local.get $acc) (local.get $value))
+          (local.get $count))
         (local.set $m (i32.add (local.get $m) (local.get $count)))
         (br $outputs))))
 

@@ -1,17 +1,11 @@
 ;; max_pool — y[n,oh,ow,c] = the largest tap of the window inside x, or -inf where there is none
 ;; Order     any: IEEE-754 maximum, NaN wins, +0 > -0
 (module
-  ;; Floats as integers of the same order, +0 above −0 and all NaNs above the rest: the bits, those but the sign inverted
-  ;; where it is set, and less 0x7fffff, which is as many as negative NaNs there are: they wrap. −∞ is the smallest integer.
-  (func $ordered_bits! (param $x v128) (result v128)
-    (v128.xor (local.get $x) (i32x4.shr_u (i32x4.shr_s (local.get $x) (i32.const 31)) (i32.const 1))))
-
+  ;; In integers of the same order.
   (func $maxpool_op! (param $a v128) (param $x v128) (result v128)
-    (i32x4.max_s (local.get $a)
-      (i32x4.sub (call $ordered_bits! (local.get $x)) (i32x4.splat (i32.const 0x7fffff)))))
-
+    (i32x4.max_s (local.get $a) (call $to_ordered! (local.get $x))))
   (func $maxpool_finish! (param $acc v128) (param $count i32) (result v128)
-    (call $ordered_bits! (i32x4.add (local.get $acc) (i32x4.splat (i32.const 0x7fffff)))))
+    (call $from_ordered! (local.get $acc)))
 
   (func $f32_maxpool (export "f32_maxpool")
     (param $y i32) (param $x i32)

@@ -35,6 +35,7 @@
         (local.set $m (i32.add (local.get $m) (local.get $count)))
         (br $outputs))))
 
-  (@kernel "i32_reduce_sum" (call $reduce_x32! (ref.func $i32_add_op!) (i32.const 0)))
+  (@kernel "i32_reduce_sum" 
+    (call $reduce_x32! (ref.func $i32_add_op!) (ref.func $itself!) (ref.func $itself!) (i32.const 0)))
   (@kernel "i64_reduce_sum" (call $reduce_x64! (ref.func $i64_add_op!) (i64.const 0)))
 )

@@ -161,7 +161,7 @@ def test_splats_of_constants_are_loaded():
     import wasmtime
 
     store = wasmtime.Store()
-    memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, None)))
+    memory = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 1 << 16)))
     module = wasmtime.Module(store.engine, build.assemble(source(SPLATS)).module.wasm)
     wasmtime.Instance(store, module, [memory]).exports(store)["f"](store, ZEROS)
     numbers = struct.unpack("<3I", memory.read(store, CONSTANTS, CONSTANTS + 12))
