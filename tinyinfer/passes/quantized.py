@@ -13,7 +13,8 @@ import numpy as np
 
 from tinyinfer import registry, scales
 from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
-from tinyinfer.passes.examples import PLAIN, given
+from tinyinfer.passes import bias as biases
+from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.rewrite import Apply, Example, Match, P, Rule, Target, rule
 from tinyinfer.types import Array, Clamp, DType, Quantized, TensorType
 
@@ -381,8 +382,20 @@ INTEGER_FORMS = frozenset(
 )
 """Operators that have a form on bytes."""
 
+@rule(
+    "Add(MatMul(Dequantize…), c[N]) → MatMul(Dequantize…, bias=c)",
+    P("Add", (P("MatMul", (dequantized("x"), dequantized("w")), "inner"), "c!")),
+    lambda b: b.add1("Add", _product(b), weights(b, 7, seed=4)),
+    tolerance=1e-6,
+)
+def bias_of_product(m: Match, to: Target) -> Value | None:
+    """So that a product whose bias is a node of its own, as of tensors of rank 3, is recognised."""
+    return biases.add_to_matmul.apply(m, to)
+
+
 RULES: list[Rule] = [
     moved_weights,
+    bias_of_product,
     requantization,
     *(form(*row) for row in _COMPUTING for form in (_plain, _clipped)),
     function_of_bytes,
