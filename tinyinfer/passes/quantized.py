@@ -382,6 +382,7 @@ INTEGER_FORMS = frozenset(
 )
 """Operators that have a form on bytes."""
 
+
 @rule(
     "Add(MatMul(Dequantize…), c[N]) → MatMul(Dequantize…, bias=c)",
     P("Add", (P("MatMul", (dequantized("x"), dequantized("w")), "inner"), "c!")),
