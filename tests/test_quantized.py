@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.onnx_models import model, run
+from tests.onnx_models import assert_close, imported, model, oracle, run
 from tests.strategies import tensor
 from tinyinfer import frontend, passes
 from tinyinfer.cli.integers import arithmetic
@@ -270,6 +270,24 @@ def test_bad_scales_of_quantisation(op: str, scale: float) -> None:
     x = X.astype(np.float32) if op == "QuantizeLinear" else X
     with pytest.raises(ModelError, match=r"node node \(.*scale 's' \(input 1, .*accepted: finite numbers above 0"):
         outputs([node(op, "x", "s", "z")], {"x": x}, {"s": S(scale), "z": np.uint8(3)})
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("zeros", [True, False])
+def test_constants_dequantised_in_blocks(axis: int, zeros: bool) -> None:
+    """Against ONNX's evaluator, the last block being shorter."""
+    weights = RNG.integers(-128, 128, (40, 24)).astype(np.int8)
+    blocks = (3, 24) if axis == 0 else (40, 2)
+    constants = {"w": weights, "s": RNG.uniform(0.01, 0.1, blocks).astype(np.float32)}
+    if zeros:
+        constants["z"] = RNG.integers(-9, 9, blocks).astype(np.int8)
+    nodes = [
+        helper.make_node("DequantizeLinear", list(constants), ["d"], axis=axis, block_size=16),
+        helper.make_node("Add", ["d", "x"], ["y"]),
+    ]
+    feeds = {"x": np.zeros((40, 24), np.float32)}
+    proto = model(nodes, feeds, constants=constants, opset=21)
+    assert_close(imported(proto, feeds), oracle(proto, feeds), 0)
 
 
 def test_block_sizes_that_do_not_fit() -> None:

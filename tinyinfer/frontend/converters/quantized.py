@@ -160,9 +160,10 @@ def quantize_linear(ctx: Context) -> Value:
 
 def dequantize_linear(ctx: Context) -> Value:
     """Constants of int32 (biases) are folded. Variable int32, and bytes with several scales, are written out:
-    subtract, convert, multiply.
+    subtract, convert, multiply. Constants with scales for blocks are folded.
     """
-    _require_no_blocks(ctx)
+    if ctx.attr("block_size"):
+        return _dequantized_blocks(ctx, ctx.attr("block_size"))
     x, scale, zero = ctx.input(0), ctx.input(1), ctx.optional(2)
     axis = _along(ctx, x, 1)
     if scale.is_constant:
@@ -181,6 +182,27 @@ def dequantize_linear(ctx: Context) -> Value:
     shape = tuple(d if i == axis and scale.type.size > 1 else 1 for i, d in enumerate(x.shape))
     wide = [v if v.dtype is DType.INT32 else ctx.step("Cast", v, to=DType.INT32) for v in (x, ctx.reshape(zero, shape))]
     return ctx.result("Mul", ctx.step("Cast", ctx.step("Sub", *wide), to=DType.FLOAT), ctx.reshape(scale, shape))
+
+
+def _dequantized_blocks(ctx: Context, block: int) -> Value:
+    """Constant weights whose scales are for `block` neighbours along an axis."""
+    x, scale = ctx.constant(0), ctx.constant(1)
+    zero = ctx.constant(2)
+    axis = ctx.axis(1 if ctx.attr("axis") is None else ctx.attr("axis"), ctx.input(0).type.rank)
+    if x is None or scale is None or (zero is None and ctx.optional(2) is not None):
+        raise ctx.error("blocks of a tensor that is not constant are not supported; accepted: constants")
+    blocks = tuple(-(-d // block) if i == axis else d for i, d in enumerate(x.shape))
+    if scale.shape != blocks or (zero is not None and zero.shape != blocks):
+        shapes = f"scales {list(scale.shape)}" + ("" if zero is None else f", zero points {list(zero.shape)}")
+        raise ctx.error(f"{shapes}; expected {list(blocks)} for blocks of {block} along axis {axis}", ShapeError)
+    if not bool(np.isfinite(scale).all()):
+        raise ctx.error(f"scales {ctx.input(1).name!r} hold numbers that are not finite")
+
+    def spread(parameters: Array) -> Array:
+        return np.repeat(parameters, block, axis).take(range(x.shape[axis]), axis)
+
+    centered = x.astype(np.int32) - (0 if zero is None else spread(zero).astype(np.int32))
+    return ctx.fixed(centered.astype(np.float32) * spread(scale))
 
 
 def dynamic_quantize_linear(ctx: Context) -> tuple[Value, ...]:
