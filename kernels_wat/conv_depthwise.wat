@@ -6,7 +6,8 @@
 ;; Writes    output rows m0 ≤ n·oh + row < m1; reads up to 60 bytes past x, b, W and 12 past r
 ;;
 ;; Pixels whose window reaches beyond a side, and kernels that are not three wide, are computed one at a time, sixteen
-;; channels at once. Where the window is three wide and between the sides, four neighbouring pixels share their columns:
+;; channels at once. Where the window is three wide and between the sides, four neighbouring pixels share their columns, as
+;; below. Narrow feature maps are computed down their columns: see $dw_strip!.
 ;;
 ;;   stride 1   x0 x1 x2 x3 x4 x5          stride 2   x0 x1 x2 x3 x4 x5 x6 x7 x8
 ;;        y0 ─▶  └──┴──┘                         y0 ─▶ └──┴──┘
@@ -185,6 +186,104 @@
       (br_if $channels
         (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $px)))))
 
+  ;; A strip of output rows, all columns and channels, of a kernel of 3 × 3 with stride 1: down every column, each row of
+  ;; the input is the third of one output's, the second of the next one's and the first of the one after.
+  ;; y, pr: the strip's first row; top: the first row of its windows.
+  ;; v128      9 w + 3 acc + 1 x + 1 product = 14 of 16
+  (func $dw_strip! (param $y i32) (param $image i32) (param $w i32) (param $b i32) (param $r i32) (param $zero i32)
+                   (param $lo v128) (param $hi v128) (param $top i32) (param $rows i32)
+                   (param $ih i32) (param $iw i32) (param $ow i32) (param $px i32) (param $pl i32)
+                   (param $py i32) (param $yr i32)
+    (local $ox i32) (local $j i32) (local $left i32) (local $dx i32) (local $dr i32) (local $first i32) (local $pw i32)
+    (local $q0 i32) (local $q1 i32) (local $q2 i32) (local $s0 i32) (local $s1 i32) (local $s2 i32) (local $pz i32)
+    (local $i i32) (local $iy i32) (local $out i32) (local $pr i32) (local $v v128) (local $bias v128)
+    (local $a0 v128) (local $a1 v128) (local $a2 v128)
+    (local $w0 v128) (local $w1 v128) (local $w2 v128) (local $w3 v128) (local $w4 v128) (local $w5 v128)
+    (local $w6 v128) (local $w7 v128) (local $w8 v128)
+    (local.set $dx (i32.mul (local.get $iw) (local.get $px)))
+    (local.set $dr (select (local.get $yr) (i32.const 0) (local.get $r)))
+    (local.set $ox (i32.const 0))
+    (loop $columns
+      (local.set $left (i32.sub (local.get $ox) (local.get $pl)))
+      (local.set $first
+        (i32.add (local.get $image)
+          (i32.add
+            (i32.mul (local.get $top) (local.get $dx))
+            (i32.mul (local.get $left) (local.get $px)))))
+      ;; From row to row; columns in the padding stay where the zeros are.
+      (local.set $s0 (select (local.get $dx) (i32.const 0) (i32.lt_u (local.get $left) (local.get $iw))))
+      (local.set $s1
+        (select (local.get $dx) (i32.const 0)
+          (i32.lt_u (i32.add (local.get $left) (i32.const 1)) (local.get $iw))))
+      (local.set $s2
+        (select (local.get $dx) (i32.const 0)
+          (i32.lt_u (i32.add (local.get $left) (i32.const 2)) (local.get $iw))))
+      (local.set $pw (local.get $w))
+      (local.set $j (i32.const 0))
+      (loop $channels
+        (local.set $pz (i32.add (local.get $zero) (local.get $j)))
+        (local.set $q0 (i32.add (local.get $first) (local.get $j)))
+        (local.set $q1 (i32.add (local.get $q0) (local.get $px)))
+        (local.set $q2 (i32.add (local.get $q1) (local.get $px)))
+        (local.set $q0 (select (local.get $q0) (local.get $pz) (local.get $s0)))
+        (local.set $q1 (select (local.get $q1) (local.get $pz) (local.get $s1)))
+        (local.set $q2 (select (local.get $q2) (local.get $pz) (local.get $s2)))
+        (local.set $w0 (v128.load (local.get $pw)))
+        (local.set $w1 (v128.load offset=16 (local.get $pw)))
+        (local.set $w2 (v128.load offset=32 (local.get $pw)))
+        (local.set $w3 (v128.load offset=48 (local.get $pw)))
+        (local.set $w4 (v128.load offset=64 (local.get $pw)))
+        (local.set $w5 (v128.load offset=80 (local.get $pw)))
+        (local.set $w6 (v128.load offset=96 (local.get $pw)))
+        (local.set $w7 (v128.load offset=112 (local.get $pw)))
+        (local.set $w8 (v128.load offset=128 (local.get $pw)))
+        (local.set $bias (v128.load (i32.add (local.get $b) (local.get $j))))
+        (local.set $a0 (local.get $bias))
+        (local.set $a1 (local.get $bias))
+        (local.set $out
+          (i32.add (i32.add (local.get $y) (local.get $j)) (i32.mul (local.get $ox) (local.get $py))))
+        (local.set $pr
+          (select
+            (i32.add (i32.add (local.get $r) (local.get $j)) (i32.mul (local.get $ox) (local.get $py)))
+            (i32.const 0) (local.get $r)))
+        (local.set $iy (local.get $top))
+        (local.set $i (i32.const -2))
+        (loop $input_rows
+          (local.set $a2 (local.get $a1))
+          (local.set $a1 (local.get $a0))
+          (local.set $v
+            (v128.load (select (local.get $q0) (local.get $pz) (i32.lt_u (local.get $iy) (local.get $ih)))))
+          (local.set $a0 (call $madd! (local.get $v) (local.get $w0) (local.get $bias)))
+          (local.set $q0 (i32.add (local.get $q0) (local.get $s0)))
+          (local.set $a1 (call $madd! (local.get $v) (local.get $w3) (local.get $a1)))
+          (local.set $a2 (call $madd! (local.get $v) (local.get $w6) (local.get $a2)))
+          (local.set $v
+            (v128.load (select (local.get $q1) (local.get $pz) (i32.lt_u (local.get $iy) (local.get $ih)))))
+          (local.set $a0 (call $madd! (local.get $v) (local.get $w1) (local.get $a0)))
+          (local.set $q1 (i32.add (local.get $q1) (local.get $s1)))
+          (local.set $a1 (call $madd! (local.get $v) (local.get $w4) (local.get $a1)))
+          (local.set $a2 (call $madd! (local.get $v) (local.get $w7) (local.get $a2)))
+          (local.set $v
+            (v128.load (select (local.get $q2) (local.get $pz) (i32.lt_u (local.get $iy) (local.get $ih)))))
+          (local.set $a0 (call $madd! (local.get $v) (local.get $w2) (local.get $a0)))
+          (local.set $q2 (i32.add (local.get $q2) (local.get $s2)))
+          (local.set $a1 (call $madd! (local.get $v) (local.get $w5) (local.get $a1)))
+          (local.set $iy (i32.add (local.get $iy) (i32.const 1)))
+          (local.set $a2 (call $madd! (local.get $v) (local.get $w8) (local.get $a2)))
+          (if (i32.ge_s (local.get $i) (i32.const 0))
+            (then
+              (call $dw_store! (local.get $out) (local.get $pr) (local.get $a2) (local.get $lo) (local.get $hi)
+                (i32.shr_u (i32.sub (local.get $px) (local.get $j)) (i32.const 2)))
+              (local.set $out (i32.add (local.get $out) (local.get $yr)))
+              (local.set $pr (i32.add (local.get $pr) (local.get $dr)))))
+          (br_if $input_rows
+            (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $rows))))
+        (local.set $pw (i32.add (local.get $pw) (i32.const 144)))
+        (br_if $channels
+          (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 16))) (local.get $px))))
+      (br_if $columns
+        (i32.lt_u (local.tee $ox (i32.add (local.get $ox) (i32.const 1))) (local.get $ow)))))
+
   (func $f32_dwconv (export "f32_dwconv")
     (param $y i32) (param $x i32) (param $w i32) (param $b i32) (param $r i32) (param $zero i32)
     (param $lo f32) (param $hi f32)
@@ -194,7 +293,7 @@
     (param $py i32) (param $yr i32) (param $yi i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $m i32) (local $image i32) (local $top i32) (local $left i32)
     (local $out i32) (local $ox i32) (local $px i32) (local $wide i32) (local $inside i32) (local $pr i32)
-    (local $row i32) (local $first i32)
+    (local $row i32) (local $first i32) (local $strips i32) (local $rows i32)
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
     (local.set $px (i32.shl (local.get $c) (i32.const 2)))
@@ -203,6 +302,13 @@
       (i32.and
         (i32.and (i32.eq (local.get $kw) (i32.const 3)) (i32.eq (local.get $dw) (i32.const 1)))
         (i32.le_u (local.get $sw) (i32.const 2))))
+    ;; Whether so few columns are better taken one by one: hardly four of them lie between the sides.
+    (local.set $strips
+      (i32.and
+        (i32.and
+          (i32.and (local.get $wide) (i32.le_u (local.get $ow) (i32.const 7)))
+          (i32.and (i32.eq (local.get $kh) (i32.const 3)) (i32.eq (local.get $dh) (i32.const 1))))
+        (i32.and (i32.eq (local.get $sh) (i32.const 1)) (i32.eq (local.get $sw) (i32.const 1)))))
     (local.set $m (local.get $m0))
     (block $done
       (loop $rows
@@ -215,6 +321,19 @@
         (local.set $image
           (i32.add (local.get $x)
             (i32.mul (local.get $image) (i32.mul (i32.mul (local.get $ih) (local.get $iw)) (local.get $px)))))
+        (if (local.get $strips)
+          (then
+            (local.set $rows
+              (call $min_u!
+                (call $min_u! (i32.sub (local.get $m1) (local.get $m)) (i32.const 32))
+                (i32.sub (local.get $oh) (i32.add (local.get $top) (local.get $pt)))))
+            (call $dw_strip! (i32.add (local.get $y) (local.get $row)) (local.get $image) (local.get $w) (local.get $b)
+              (select (i32.add (local.get $r) (local.get $row)) (i32.const 0) (local.get $r))
+              (local.get $zero) (local.get $vlo) (local.get $vhi) (local.get $top) (local.get $rows)
+              (local.get $ih) (local.get $iw) (local.get $ow) (local.get $px) (local.get $pl)
+              (local.get $py) (local.get $yr))
+            (local.set $m (i32.add (local.get $m) (local.get $rows)))
+            (br $rows)))
         (local.set $inside
           (i32.and
             (i32.ge_s (local.get $top) (i32.const 0))

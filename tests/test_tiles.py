@@ -1,4 +1,4 @@
-"""Tiles in blocks: products and convolutions whose weights are larger than a cache, and few rows by many columns."""
+"""Tiles: weights larger than a cache, few rows by many columns, and feature maps that are tall and narrow."""
 
 from __future__ import annotations
 
@@ -56,3 +56,13 @@ def test_large_convolution(size: int, stride: int, engine: str, tier: str) -> No
 @pytest.mark.parametrize("columns", [8, 24, 32, 41, 63, 72])
 def test_rows_left_over(rows: int, columns: int, engine: str, tier: str) -> None:
     check_case(product(rows, 13, columns), engine, "f32_gemm", 0, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize(("height", "width"), [(70, 5), (33, 7), (6, 9)])
+def test_depthwise_strips(height: int, width: int, engine: str, tier: str) -> None:
+    """Narrow feature maps are cut into strips of 32 rows, wide ones into tiles of four columns."""
+    inputs = (random(2, 6, height, width), random(6, 1, 3, 3), random(6), random(2, 6, height, width))
+    attrs = {"strides": (1, 1), "pads": (1,) * 4, "dilations": (1, 1), "group": 6, "clamp": Clamp(-3.0, 3.0)}
+    case = Case("Conv", inputs, attrs, frozenset({1, 2}))
+    check_case(case, engine, "f32_dwconv", height + 3, tier)
