@@ -112,6 +112,7 @@ class TestWithoutCalibration:
             (["--weight-only", "int8", "--report", tmp_path], "--report"),
             (["--dynamic", "--weight-only", "int8"], "--weight-only"),
             (["--calibration", pictures, "--block-size", "32"], "--block-size"),
+            (["--calibration", pictures, "--percentile", "10"], "--percentile"),
         ):
             assert hint in run("quantize", blots, *options, code=2).stderr
         assert not list(tmp_path.glob("*.int8.onnx"))

@@ -61,7 +61,9 @@ CalibrationPath = Annotated[
 ]
 Samples = Annotated[int | None, typer.Option(metavar="N", min=1, help="Use the first N samples only.")]
 Method = Annotated[MethodName, typer.Option(help="How the ranges of activations are chosen.")]
-Percentile = Annotated[float, typer.Option(metavar="P", help="Of --method percentile.")]
+Percentile = Annotated[
+    float, typer.Option(metavar="P", min=50.0, max=100.0, help="Of --method percentile: the share of values to keep.")
+]
 PerChannel = Annotated[bool, typer.Option("--per-channel/--per-tensor", help="Scales of weights.")]
 ActivationType = Annotated[TypeName, typer.Option(help="The type of activations.")]
 WeightType = Annotated[TypeName, typer.Option(help="The type of weights.")]

@@ -9,14 +9,13 @@ import onnx
 
 from tinyinfer.errors import QuantizationError
 from tinyinfer.quantization.quantizer import Quantizer
+from tinyinfer.quantization.running import each_sample
 from tinyinfer.quantization.sensitivity import (
     Results,
     Sensitivity,
     analyze,
-    first_samples,
     float_outputs,
     loss,
-    run_all,
 )
 from tinyinfer.quantization.simulation import simulate
 
@@ -44,11 +43,14 @@ def choose_float_layers(
     if not 0.0 < accuracy <= 1.0:
         raise QuantizationError(f"the accuracy to keep is {accuracy}; accepted: more than 0, up to 1")
     output = float_outputs(quantizer)[0]
-    feeds = first_samples(quantizer, None)
-    exact = run_all(quantizer.proto, [output], feeds)
+
+    def results(proto: onnx.ModelProto) -> Results:
+        return list(each_sample(proto, [output], quantizer.data, quantizer.progress, "measuring accuracy"))
+
+    exact = results(quantizer.proto)
 
     def kept(proto: onnx.ModelProto) -> bool:
-        return accuracy_kept(exact, run_all(simulate(proto), [output], feeds), output) >= accuracy
+        return accuracy_kept(exact, results(simulate(proto)), output) >= accuracy
 
     if kept(quantizer.model()):
         return ()

@@ -94,8 +94,8 @@ def float_outputs(quantizer: Quantizer) -> list[str]:
     return [name for name in editor.outputs if editor.is_float(name)]
 
 
-def first_samples(quantizer: Quantizer, count: int | None) -> list[dict[str, Array]]:
-    """Calibration samples; None: all of them."""
+def first_samples(quantizer: Quantizer, count: int) -> list[dict[str, Array]]:
+    """The first of the calibration samples."""
     return [
         {name: np.asarray(array) for name, array in sample.items()} for sample in islice(iter(quantizer.data), count)
     ]
