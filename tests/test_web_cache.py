@@ -33,6 +33,12 @@ CREATE = """async options => {
     }
 }"""
 
+FROM_BUFFER = """async transfer => {
+    const { InferenceSession } = await import("/index.js");
+    const buffer = await (await fetch("/tiny.tinf")).arrayBuffer();
+    return (await InferenceSession.create(buffer, { transfer })).outputNames;
+}"""
+
 EDIT = """async ({ name, edit }) => {
     const cache = await caches.open("tinyinfer");
     const bytes = new Uint8Array(await (await cache.match(name)).arrayBuffer());
@@ -138,6 +144,22 @@ def test_bad_entry_is_fetched_again(name: str, edit: str, page: Page, site: Site
     assert fetches(site) == (1, 1)
 
 
+def test_bad_kernels_show_while_the_model_comes(page: Page, site: Site) -> None:
+    """Pieces of the first attempt do not get into the second."""
+    site.files[MODEL] = tinf_of(wide_graph())
+    create_and_keep(page, site)
+    page.evaluate(EDIT, {"name": KERNELS, "edit": "junk"})
+    assert create(page, site) == ["y"]
+
+
+@pytest.mark.parametrize("transfer", [False, True])
+def test_bad_kernels_show_while_a_buffer_is_taken(transfer: bool, page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    page.evaluate(EDIT, {"name": KERNELS, "edit": "junk"})
+    site.files[MODEL] = tinf_of(wide_graph())
+    assert page.evaluate(FROM_BUFFER, transfer) == ["y"]
+
+
 def test_bad_entry_is_not_used_without_network(page: Page, site: Site) -> None:
     create_and_keep(page, site)
     page.evaluate(EDIT, {"name": MODEL, "edit": "junk"})
@@ -192,15 +214,7 @@ def test_files_of_two_versions_are_fetched_again(lost: str, page: Page, site: Si
 def test_kept_kernels_of_another_version_than_a_buffer(transfer: bool, page: Page, site: Site) -> None:
     create_and_keep(page, site)
     new_deployment(site)
-    names = page.evaluate(
-        """async transfer => {
-            const { InferenceSession } = await import("/index.js");
-            const buffer = await (await fetch("/tiny.tinf")).arrayBuffer();
-            return (await InferenceSession.create(buffer, { transfer })).outputNames;
-        }""",
-        transfer,
-    )
-    assert names == ["y"]
+    assert page.evaluate(FROM_BUFFER, transfer) == ["y"]
 
 
 def test_wanted_hash(page: Page, site: Site) -> None:

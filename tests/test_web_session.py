@@ -423,6 +423,25 @@ def test_damaged_models(kind: str, page: Page, site: Site) -> None:
     assert_no_workers(page)
 
 
+def test_a_damaged_header_is_reported_before_the_weights_have_come(page: Page, site: Site) -> None:
+    blob = tinf_of(wide_graph())
+    site.files["tiny.tinf"] = with_header(blob, b'\\"version\\":1', b'\\"version\\":7')
+    site.stalled["tiny.tinf"] = len(blob) // 2
+    message = attempt(page, site, "return await create();")
+    assert message.startswith(f"PlanError: {site.url}/tiny.tinf: format version 7")
+    assert_no_workers(page)
+
+
+def test_loading_can_be_aborted_while_the_weights_come(page: Page, site: Site) -> None:
+    site.files["tiny.tinf"] = tinf_of(wide_graph())
+    site.stalled["tiny.tinf"] = 6_000_000
+    body = """const controller = new AbortController();
+        const onProgress = ({ url, loaded }) => url.endsWith(".tinf") && loaded > 5e6 && controller.abort();
+        return await create({ signal: controller.signal, onProgress });"""
+    assert attempt(page, site, body).startswith("AbortError: ")
+    assert_no_workers(page)
+
+
 def test_steps_that_do_not_fit_their_kernel(page: Page, site: Site) -> None:
     site.files["tiny.tinf"] = with_header(TINY, b'\\"f32_gemm\\"', b'\\"f32_nope\\"')
     assert attempt(page, site, "return await create();") == "PlanError: tiny: damaged: kernel f32_nope is missing"

@@ -49,6 +49,9 @@ class Site:
     requests: list[str] = field(default_factory=list)
     cut: dict[str, int] = field(default_factory=dict)
     """Bytes after which the connection breaks, by path."""
+    stalled: dict[str, int] = field(default_factory=dict)
+    """Bytes after which nothing comes any more, by path."""
+    over: threading.Event = field(default_factory=threading.Event)
     received: dict[str, bytes] = field(default_factory=dict)
     """Bodies of POST requests by path."""
     url: str = ""
@@ -82,6 +85,7 @@ def serve(files: Mapping[str, bytes]) -> Iterator[Site]:
     try:
         yield site
     finally:
+        site.over.set()
         server.shutdown()
         server.server_close()
 
@@ -113,7 +117,11 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             try:
                 self.end_headers()
-                self.wfile.write(content[: site.cut.get(self.path.lstrip("/"))])
+                path = self.path.lstrip("/")
+                self.wfile.write(content[: site.cut.get(path, site.stalled.get(path))])
+                if path in site.stalled:
+                    self.wfile.flush()
+                    site.over.wait()
             except ConnectionError:  # the page was closed while it loaded
                 self.close_connection = True
             self.close_connection |= self.path.lstrip("/") in site.cut

@@ -32,7 +32,11 @@ const UNDERWAY = 8; // pieces that the Worker has not taken yet
  */
 export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, options, ask) {
   let kept = false;
+  let attempts = 0;
+  /** @type {Promise<Promise<void>[]> | undefined} */
+  let buffer;
   const attempt = async (/** @type {boolean} */ reload) => {
+    const number = ++attempts;
     /** @type {ArrayBuffer[]} */
     const spare = [];
     const from = { ...options, reload, spare };
@@ -41,13 +45,21 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
       return compile(file, threads > 1);
     });
     const send = async () => {
-      const isUrl = typeof model === "string";
-      if (reload && !isUrl) return []; // the Worker has it
-      const file = isUrl
-        ? await open(model, from)
-        : { url: "the model's buffer", kept: false, pieces: cut(model, transfer, spare) };
+      if (typeof model !== "string") {
+        // Once, whatever becomes of the kernels: the buffer may be gone.
+        const name = "the model's buffer";
+        buffer ??= handOver(
+          cut(model, transfer, spare),
+          { source: name, threads, sha256 },
+          spare,
+          ask,
+          () => false,
+        );
+        return buffer;
+      }
+      const file = await open(model, from);
       kept ||= file.kept;
-      return handOver(file, { source: file.url, threads, sha256 }, spare, ask);
+      return handOver(file.pieces, { source: model, threads, sha256 }, spare, ask, () => number < attempts);
     };
     const [{ module, ...described }, taken] = await Promise.all([kernels, send()]);
     const created = ask({ create: { module, kernels: { ...described, url: wasmUrl }, tier } });
@@ -63,23 +75,30 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
 }
 
 /**
- * @param {Incoming} file
+ * @param {Incoming["pieces"]} pieces
  * @param {import("./worker.js").Open} open
  * @param {ArrayBuffer[]} spare where the Worker's buffers come back to
  * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask
- * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken
+ * @param {() => boolean} isOver whether another attempt has begun, which these pieces are not for
+ * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken; rejected when one is refused
  */
-async function handOver({ pieces }, open, spare, ask) {
-  const taken = [ask({ open })];
-  for await (const piece of pieces) {
-    if (taken.length > UNDERWAY) await taken.shift();
-    const next = ask({ piece }, [piece.buffer]).then(buffer => {
-      if (spare.length < UNDERWAY) spare.push(buffer);
-    });
-    next.catch(() => {}); // whoever waits for it is told
-    taken.push(next);
-  }
-  return taken;
+function handOver(pieces, open, spare, ask, isOver) {
+  return new Promise((resolve, reject) => {
+    const send = async () => {
+      const taken = isOver() ? [] : [ask({ open })];
+      for await (const piece of pieces) {
+        if (taken.length > UNDERWAY) await taken.shift();
+        if (isOver()) break;
+        const next = ask({ piece }, [piece.buffer]).then(buffer => {
+          if (spare.length < UNDERWAY) spare.push(buffer);
+        });
+        next.catch(reject); // however long the rest takes to come
+        taken.push(next);
+      }
+      return taken;
+    };
+    send().then(resolve, reject);
+  });
 }
 
 /**
