@@ -13,12 +13,16 @@ COLOURS = ("#2f6fde", "#12a594", "#e5484d", "#f0a020", "#8e6bd8")
 TEXT = "#808590"
 
 
-def chart(results: Results, threads: int = 1) -> str:
-    """One group of bars for each model: time relative to the slowest contender; shorter is better."""
+def chart(results: Results) -> str:
+    """One group of bars for each model: time relative to the slowest contender; shorter is better.
+
+    It shows the smallest number of threads that was measured.
+    """
+    threads: int = min(results.settings["threads"])
     ours, peers = keys_of(results, threads)
     keys = [key for key in (*ours, *peers) if any(key in model.timings for model in results.models)]
     colours = dict(zip(keys, COLOURS, strict=False))
-    models = [model for model in results.models if model.timings]
+    models = [model for model in results.models if any(key in model.timings for key in keys)]
     y = 34.0
     body = _legend(results, colours)
     for model in models:

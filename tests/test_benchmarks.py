@@ -109,6 +109,14 @@ def test_chart_has_a_bar_for_every_contender(results):
     assert widths[0] / widths[1] == pytest.approx(125 / 275, rel=0.01)
 
 
+def test_chart_of_two_threads_alone(results):
+    results.settings["threads"] = [2]
+    assert "Some Net" not in chart(results)
+    results.titles["tinyinfer-simd128-2t"] = "TinyInfer simd128"
+    results.models[0].timings["tinyinfer-simd128-2t"] = Timing([[70.0]])
+    assert "70.0 ms" in chart(results)
+
+
 def test_multiplications_are_counted_per_output():
     assert macs(tiny_graph()) == 2 * 5 * 3
     assert macs(conv_graph(size=9)) == (4 * 9 * 9) * (4 * 3 * 3)
