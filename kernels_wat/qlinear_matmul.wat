@@ -48,14 +48,12 @@
     (call $i8_qgemm! (ref.func $dot4x8_w16!) (ref.func $requantize_any!) (ref.func $bound_any!) (i32.const 32)))
 
   ;; y[i] = b[i] − c[i]·z: the correction of sums for a zero point that is known at run time only. z: one byte, its sign
-  ;; flipped by f, unsigned as it is if u = 1; c: the sums of the weights. Elements m0 ≤ i < m1.
+  ;; flipped by f; c: the sums of the weights. Elements m0 ≤ i < m1.
   (func $i8_qgemm_bias (export "i8_qgemm_bias")
-    (param $y i32) (param $b i32) (param $c i32) (param $z i32) (param $f i32) (param $u i32)
+    (param $y i32) (param $b i32) (param $c i32) (param $z i32) (param $f i32)
     (param $m0 i32) (param $m1 i32)
     (local $v v128) (local $i i32) (local $o i32)
-    (local.set $v
-      (i32x4.splat
-        (select (i32.load8_u (local.get $z)) (call $byte! (local.get $z) (local.get $f)) (local.get $u))))
+    (local.set $v (i32x4.splat (call $byte! (local.get $z) (local.get $f))))
     (local.set $i (local.get $m0))
     (block $done
       (loop $vectors

@@ -202,10 +202,6 @@ def global_average_pool(draw: st.DrawFn) -> Case:
     return Case("QLinearGlobalAveragePool", (draw(data(shape, dtype)),), attrs)
 
 
-def of_type(cases: st.SearchStrategy[Case], dtype: Any) -> st.SearchStrategy[Case]:
-    return cases.filter(lambda case: case.inputs[0] is not None and case.inputs[0].dtype == dtype)
-
-
 CASES = {
     "i8_qgemm": st.one_of(matmul(False), pointwise()),
     "i8_qgemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
@@ -213,8 +209,7 @@ CASES = {
     "x8_qpack": matmul(True),
     "i8_qconv": conv("general"),
     "i8_qconv_w16": conv("general", wide=True),
-    "i8_qdwconv": of_type(conv("depthwise"), np.int8),
-    "u8_qdwconv": of_type(conv("depthwise"), np.uint8),
+    "x8_qdwconv": conv("depthwise"),
     "f32_quantize": quantize("quantize"),
     "f32_quantize_range": dynamic(),
     "x8_dequantize": quantize("dequantize"),

@@ -37,7 +37,7 @@ _TABLE = [
     *_rows("qlinear_matmul.wat", ["i8_qgemm_bias"], "elements"),
     *_rows("qlinear_matmul.wat", ["x8_qpack"], "panels of 8 columns"),
     *_rows("qlinear_conv.wat", ["i8_qconv", "i8_qconv_w16"], "output rows (n·oh)", "compute"),
-    *_rows("qlinear_conv_depthwise.wat", ["i8_qdwconv", "u8_qdwconv"], "output rows (n·oh)", "compute"),
+    *_rows("qlinear_conv_depthwise.wat", ["x8_qdwconv"], "output rows (n·oh)", "compute"),
     *_rows("quantize_linear.wat", ["f32_quantize"], "elements"),
     *_rows("quantize_linear.wat", ["f32_quantize_range"], "tensors (one)"),
     *_rows("dequantize_linear.wat", ["x8_dequantize"], "elements"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyinfer.errors import UnsupportedError
 from tinyinfer.graph import Node, Value
-from tinyinfer.types import Array, DType, Quantized
+from tinyinfer.types import Array, Quantized
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.linear import panel_count
@@ -112,8 +112,9 @@ def _constant(value: Value) -> Array:
     return value.data
 
 
-def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str, flipped: int) -> Pointer:
-    """What the accumulators start with: bias − z·Σw for the zero point z that goes with bytes read flipped."""
+def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str) -> Pointer:
+    """What the accumulators start with: bias − z·Σw for the zero point z of bytes whose signs are flipped where they are unsigned."""
+    flipped = flip(zero.dtype)
     if zero.data is not None:
         z = int(zero.data.reshape(())) - flipped
         return to.const(pack.pad_last(_wrapped(bias - z * sums), pack.PANEL), f"{label}.B")
@@ -123,7 +124,7 @@ def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str, flip
         "i8_qgemm_bias",
         y=place, b=to.const(pack.pad_last(_wrapped(bias), pack.PANEL), f"{label}.B"),
         c=to.const(pack.pad_last(_wrapped(sums), pack.PANEL), f"{label}.sums"), z=to.input(zero),
-        f=flipped, u=int(zero.dtype is DType.UINT8 and not flipped), m0=0, m1=n,
+        f=flipped, m0=0, m1=n,
     )  # fmt: skip
     return place
 
@@ -150,7 +151,7 @@ def conv(node: Node, to: Lowering) -> None:
     weights = right.w.reshape(*w.shape[:2], -1, w.shape[-1]).transpose(2, 3, 1, 0)
     narrow = _fits(right.w) and right.is_small(filters)
     lonely = group == x.shape[1] == filters and group > 1 and right.is_small(filters)
-    start = _start(to, zero, right.bias, weights.sum(axis=(0, 1, 2)), node.name, 0 if lonely else flip(x.dtype))
+    start = _start(to, zero, right.bias, weights.sum(axis=(0, 1, 2)), node.name)
     source = to.input(x, channels_last(x.type.rank))
     ending = right.ending(to, filters, node.name)
     target = to.output(node.output)
@@ -196,16 +197,16 @@ def _dense(node: Node) -> dict[str, int]:
 
 
 def _depthwise(node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Pointer, ending: Arguments) -> None:
-    (kh, kw, channels), operand = w.shape, node.operands[0]
+    kh, kw, channels = w.shape
     geometry = window.geometry(node, (kh, kw))
     wide = (kh, kw, geometry["dh"], geometry["dw"]) == (3, 3, 1, 1) and geometry["sw"] <= 2
     order = PAIRS_3X3 if wide else tuple(range(kh * kw))
     each = max(27, kh * kw + 1) * channels + 16
     to.step(
-        f"{operand.dtype.prefix}_qdwconv",
+        "x8_qdwconv",
         y=y, scratch=to.scratch(geometry["m1"] * each), x=x,
         w=to.const(depthwise(w.reshape(-1, channels), order), f"{node.name}.W"), b=b,
-        pad=_padding(to, node.operands[2], channels), **ending, c=channels, **geometry, **_dense(node),
+        pad=_padding(to, node.operands[2], channels), **ending, fx=flip(node.operands[0].dtype), c=channels, **geometry, **_dense(node),
     )  # fmt: skip
 
 
@@ -246,7 +247,7 @@ def matmul(node: Node, to: Lowering) -> None:
         _batches(node, to)
         return
     right = _right(node, n, -1)
-    start = _start(to, zero, right.bias, right.w.sum(axis=0), node.name, flip(a.dtype))
+    start = _start(to, zero, right.bias, right.w.sum(axis=0), node.name)
     source = to.input(a)
     ending = right.ending(to, n, node.name)
     rows = node.output.type.size // n
