@@ -192,6 +192,7 @@ export function gather(module, memory, plans, threads, exports) {
   for (let thread = 1; thread < threads; thread++) {
     const worker = new Worker(self.location.href, { type: "module" });
     worker.onerror = event => {
+      worker.terminate();
       throw new EngineError(`a thread failed: ${event.message ?? "its script could not be loaded"}`);
     };
     worker.postMessage({ join: { ...membership, thread } });

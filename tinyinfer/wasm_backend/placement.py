@@ -129,6 +129,9 @@ class _Search:
         layout, strides = self._layouts[v], found[1]
         if node.op in VIEWS | ANYWHERE:
             return True
+        if node.op == "MatMul":
+            has_residual = len(node.inputs) > 3
+            return not has_residual and (v.shape[-1] == 1 or strides[-1] == 1)
         dense = strides_of(v.shape, layout)
         if node.op == "Resize":
             changed = [axis for axis, n in enumerate(node.operands[0].shape) if n != v.shape[axis]]

@@ -113,7 +113,7 @@ def _constant(value: Value) -> Array:
 
 
 def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str) -> Pointer:
-    """What the accumulators start with: bias − z·Σw for the zero point z of bytes whose signs are flipped where they are unsigned."""
+    """What the accumulators start with: bias − z·Σw for the zero point z, its sign flipped where it is unsigned."""
     flipped = flip(zero.dtype)
     if zero.data is not None:
         z = int(zero.data.reshape(())) - flipped
@@ -206,7 +206,8 @@ def _depthwise(node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Po
         "x8_qdwconv",
         y=y, scratch=to.scratch(geometry["m1"] * each), x=x,
         w=to.const(depthwise(w.reshape(-1, channels), order), f"{node.name}.W"), b=b,
-        pad=_padding(to, node.operands[2], channels), **ending, fx=flip(node.operands[0].dtype), c=channels, **geometry, **_dense(node),
+        pad=_padding(to, node.operands[2], channels), **ending, fx=flip(node.operands[0].dtype),
+        c=channels, **geometry, **_dense(node),
     )  # fmt: skip
 
 
