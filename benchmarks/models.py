@@ -86,7 +86,7 @@ _TABLE = [
     Model("yolov8n", "YOLOv8n-shaped 640", picture(1, 3, 640, 640), "detector:yolov8n"),
     Model("bert", "BERT-base, 128 tokens", sentence, "transformer:bert_base", ("last_hidden_state",)),
     Model("gpt2-prefill", "GPT-2-shaped, 6 layers, 64 tokens", prompt, "transformer:gpt2_6_layers", _DECODED),
-    Model("gpt2-decode", "the same, one decode step", next_token, "transformer:gpt2_6_layers", _DECODED),
+    Model("gpt2-decode", "GPT-2-shaped, one decode step", next_token, "transformer:gpt2_6_layers", _DECODED),
     Model("ds-cnn", "keyword DS-CNN", picture(1, 1, 49, 10), "convolutional:keyword_ds_cnn", cold=True),
     Model("digits", "digits CNN", picture(1, 1, 28, 28, name="image"), "examples/digits/digits.onnx", cold=True),
     Model(
