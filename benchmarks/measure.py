@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import ask, launch, open_page
-from benchmarks.contenders import Contender
+from benchmarks.contenders import OURS, Contender
 from benchmarks.pages import limits_page, model_page
 from benchmarks.prepare import Prepared
 from benchmarks.results import ModelResult, Results, Timing
@@ -89,7 +89,7 @@ def _open_pages(
         run.tell(f"{where}: loading into {contender.title}, {contender.threads} thread(s)")
         page = open_page(browser, model_page(run.site, contender, prepared))
         try:
-            error = _check(page, contender, prepared.model.tolerance)
+            error = _check(page, contender, prepared)
         except TinyInferError as problem:
             result.missing[contender.key] = str(problem)
             result.timings.pop(contender.key, None)
@@ -101,16 +101,15 @@ def _open_pages(
     return pages
 
 
-def _check(page: Page, contender: Contender, tolerance: float) -> float:
+def _check(page: Page, contender: Contender, prepared: Prepared) -> float:
     """The largest relative error of the outputs; TinyInferError where one is too large, or not this contender ran."""
     used = ask(page, "bench.used")
-    # One thread may be all that a small model gets, but not because memory cannot be shared.
-    fewer = used["threads"] == 1 and ask(page, "bench.isolated")
-    if used["tier"] != contender.tier or not (fewer or used["threads"] == contender.threads):
+    alone = contender.runtime.name == OURS and not prepared.shares_work
+    if used != {"threads": 1 if alone else contender.threads, "tier": contender.tier}:
         raise TinyInferError(f"it ran on {used['threads']} thread(s) {used['tier']}".rstrip())
     errors: Mapping[str, float | None] = ask(page, "bench.compare()")
     for name, error in errors.items():
-        if error is None or error > tolerance:
+        if error is None or error > prepared.model.tolerance:
             what = "has another size, or NaN" if error is None else f"is off by {error:.2g} of its largest value"
             raise TinyInferError(f"its output {name} {what}")
     return max(error or 0.0 for error in errors.values())

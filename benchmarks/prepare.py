@@ -28,6 +28,8 @@ class Prepared:
     macs: int = 0
     weight_bytes: int = 0
     arena_bytes: int = 0
+    shares_work: bool = False
+    """Whether our plan has steps for more than one thread; small models have none."""
     missing: dict[str, str] = field(default_factory=dict)
     """Runtimes that cannot run it, and why."""
 
@@ -62,6 +64,7 @@ def prepare(model: Model, runtimes: Collection[str]) -> Prepared:
     compiled.save(prepared.folder / RUNTIMES[OURS].model)
     prepared.graph = compiled.optimized[0]
     prepared.macs = macs(prepared.graph)
+    prepared.shares_work = any(step.split for step in compiled.plan.steps)
     prepared.weight_bytes, prepared.arena_bytes = compiled.plan.weight_bytes, compiled.plan.arena_bytes
     if "tfjs" in runtimes:
         try:

@@ -33,7 +33,6 @@ async function prepare(job, load) {
     /** Milliseconds from navigation to the first output. */
     coldStart: performance.now(),
     used: { threads: session.threads, tier: session.tier ?? "" },
-    isolated: crossOriginIsolated,
 
     /** The largest difference of each output from what is expected, relative to the largest value expected. */
     async compare() {
