@@ -14,7 +14,7 @@ import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
 from tests.models import conv_graph, reference, tinf_of, tiny_graph
-from tests.website import Site, assert_no_workers, run_in_browser, serve
+from tests.website import Site, answering_workers, assert_no_workers, run_in_browser, serve
 from tinyinfer import compiler
 from tinyinfer.bundle import web_files
 from tinyinfer.graph import Graph
@@ -197,16 +197,23 @@ class Once(dict[str, bytes]):
 
 
 def test_a_thread_that_cannot_start(page: Page, site: Site) -> None:
-    """The session may have begun to work before that shows; then it ends.
-
-    Its Workers are not counted: at times Chromium goes on listing one after a nested Worker's script was not found.
-    """
+    """The session may have begun to work before that shows; then it ends."""
     site.files = Once(site.files)
     body = """const session = await create({ threads: 2 });
         await new Promise(resolve => setTimeout(resolve, 1000));
         const runs = [1, 2].map(() => session.run({ x }).then(() => "ran", error => `${error.name}: ${error.message}`));
         return await Promise.all(runs);"""
     assert attempt(page, site, body) == [f"{FAILED}: its script could not be loaded"] * 2
+    assert answering_workers(page) == 0
+
+
+def test_a_session_without_threads_answers_until_it_is_released(page: Page, site: Site) -> None:
+    """What the test before this one looks for can be seen."""
+    assert attempt(page, site, "self.kept = await create({ threads: 1 }); return 1;") == 1
+    assert answering_workers(page) == 1
+    page.evaluate("self.kept.release()")
+    assert_no_workers(page)
+    assert answering_workers(page) == 0
 
 
 def test_a_thread_that_dies_ends_the_session(page: Page, site: Site) -> None:

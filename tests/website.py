@@ -6,6 +6,7 @@ model in the browser also proves that promise.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,6 +73,24 @@ def assert_no_workers(page: Page) -> None:
     while page.workers and time.monotonic() < deadline:
         page.wait_for_timeout(10)  # milliseconds
     assert page.workers == []
+
+
+def answering_workers(page: Page) -> int:
+    """How many Workers of the page execute what they are asked to.
+
+    Chromium at times lists one for good that never had its script. A thread that waits does not answer either.
+    """
+    client = page.context.new_cdp_session(page)
+    answers: list[str] = []
+    client.on("Target.receivedMessageFromTarget", lambda event: answers.append(event["message"]))
+    request = json.dumps({"id": 1, "method": "Runtime.evaluate", "params": {"expression": "40 + 2"}})
+    for target in client.send("Target.getTargets")["targetInfos"]:
+        if target["type"] == "worker" and target["url"].startswith(page.url.rpartition("/")[0]):
+            session = client.send("Target.attachToTarget", {"targetId": target["targetId"], "flatten": False})
+            client.send("Target.sendMessageToTarget", {"sessionId": session["sessionId"], "message": request})
+    page.wait_for_timeout(1000)  # milliseconds
+    client.detach()
+    return sum('"value":42' in answer for answer in answers)
 
 
 @contextmanager
