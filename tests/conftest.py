@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.small_models import adder, classifier, save
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -68,6 +70,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engine)
         if "chromium" in fixtures:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture
+def blots(tmp_path: Path) -> Path:
+    """The ONNX file of a small classifier."""
+    return save(classifier(), tmp_path / "blots.onnx")
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
+    """The ONNX file of one addition."""
+    return save(adder(), tmp_path / "sums.onnx")
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -12,18 +12,8 @@ import pytest
 import tinyinfer
 from tests.commands import cells, complete, run
 from tests.onnx_models import model as onnx_model
-from tests.small_models import LABELS, adder, classifier, save, with_metadata
+from tests.small_models import LABELS, adder, save, with_metadata
 from tinyinfer.wasm_backend import tinf
-
-
-@pytest.fixture
-def blots(tmp_path: Path) -> Path:
-    return save(classifier(), tmp_path / "blots.onnx")
-
-
-@pytest.fixture
-def sums(tmp_path: Path) -> Path:
-    return save(adder(), tmp_path / "sums.onnx")
 
 
 @pytest.fixture

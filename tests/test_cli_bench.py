@@ -9,13 +9,7 @@ import pytest
 
 import tinyinfer
 from tests.commands import cells, run
-from tests.small_models import classifier, save
 from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
-
-
-@pytest.fixture
-def blots(tmp_path: Path) -> Path:
-    return save(classifier(), tmp_path / "blots.onnx")
 
 
 def test_every_step_of_every_run_is_timed(blots: Path, engine: str) -> None:

@@ -11,14 +11,9 @@ import numpy as np
 import pytest
 
 from tests.commands import cells, run
-from tests.small_models import adder, classifier, save
+from tests.small_models import classifier, save
 from tinyinfer import registry
 from tinyinfer.cli.demo import SHADES, half_blocks
-
-
-@pytest.fixture
-def sums(tmp_path: Path) -> Path:
-    return save(adder(), tmp_path / "sums.onnx")
 
 
 def test_folder_and_its_sizes(sums: Path, tmp_path: Path) -> None:

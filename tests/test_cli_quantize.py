@@ -12,14 +12,9 @@ import onnx
 import pytest
 
 from tests.commands import cells, complete, run
-from tests.small_models import adder, classifier, save
+from tests.small_models import adder, save
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture
-def blots(tmp_path: Path) -> Path:
-    return save(classifier(), tmp_path / "blots.onnx")
 
 
 @pytest.fixture

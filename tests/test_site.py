@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.commands import run, start
 from tests.conftest import ROOT
 from tests.test_server import address
+from tests.website import visit
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +41,8 @@ def url(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+    with visit(browser) as page:
+        yield page
 
 
 def test_every_file_is_the_one_listed(folder: Path) -> None:

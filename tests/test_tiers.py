@@ -12,7 +12,6 @@ import tinyinfer
 from tests.commands import run
 from tests.differential import assert_same_bits, same_bits
 from tests.models import conv_graph, reference, tinf_of, tiny_graph
-from tests.small_models import classifier, save
 from tinyinfer import InferenceSession, compiler, registry
 from tinyinfer.errors import EngineError, PlanError
 from tinyinfer.graph import Graph
@@ -34,11 +33,6 @@ def scale_graph() -> Graph:
     bias = builder.constant(np.float32([-(1 + 2**-11)]), "bias")
     builder.output("y", builder.add1("MatMul", x, w, bias))
     return builder.build()
-
-
-@pytest.fixture
-def blots(tmp_path: Path) -> Path:
-    return save(classifier(), tmp_path / "blots.onnx")
 
 
 def test_tiers_are_hashed_apart() -> None:

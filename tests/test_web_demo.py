@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.differential import assert_same_bits
-from tests.website import Site, serve
+from tests.website import Site, serve, visit
 from tinyinfer import InferenceSession, compile
 from tinyinfer.bundle import bundle
 from tinyinfer.types import Array
@@ -37,16 +37,9 @@ def site(folder: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def demo(browser: Browser) -> Iterator[Page]:
-    """A page whose complaints, if any, fail the test."""
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1000, "height": 900})
-    context.set_default_timeout(20_000)  # milliseconds
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+    with visit(browser, viewport={"width": 1000, "height": 900}) as page:
+        page.set_default_timeout(20_000)  # milliseconds
+        yield page
 
 
 def open_demo(page: Page, site: Site) -> None:

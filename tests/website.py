@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tinyinfer.types import Array, DType
 
@@ -65,6 +65,19 @@ class Site:
     def fetched(self, suffix: str) -> int:
         """How often files of this ending were asked for."""
         return sum(path.endswith(suffix) for path in self.requests)
+
+
+@contextmanager
+def visit(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page in a context of its own; whatever it has complained of in the end fails the test."""
+    context = browser.new_context(reduced_motion="reduce", **options)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
 
 
 def assert_no_workers(page: Page) -> None:
