@@ -16,8 +16,14 @@ from tinyinfer.errors import TinyInferError
 LIMIT = 600_000
 """Milliseconds that loading or running one model may take."""
 
+# A browser that takes no share of the machine: it would start renderers for the address bar's suggestions beside every page
+# (half a second of a core), and look for advice, updates and accounts on the network.
+NEEDLESS = ["HttpsUpgrades", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"]
+POPUPS = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup"]
+
 # No calls home, and no page is slowed down because another one is in front of it.
 FLAGS = [
+    f"--disable-features={','.join(NEEDLESS + POPUPS)}",
     "--disable-background-networking",
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",

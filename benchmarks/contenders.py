@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tinyinfer.wasm_backend.kernel_module import TIERS
 
 OURS = "tinyinfer"
+WORKER = "worker"
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,27 @@ class Contender:
     threads: int
     tier: str = ""
     """Which kernels; only ours has a choice."""
+    worker: bool = False
+    """Whether the model is in a Worker of its own instead of the calling thread, where the peers run."""
 
     @property
     def key(self) -> str:
-        return "-".join(filter(None, [self.runtime.name, self.tier, f"{self.threads}t"]))
+        return "-".join(filter(None, [self.runtime.name, self.tier, WORKER * self.worker, f"{self.threads}t"]))
 
     @property
     def title(self) -> str:
-        return " ".join(filter(None, [self.runtime.title, self.tier]))
+        return " ".join(filter(None, [self.runtime.title, self.tier, "in a Worker" * self.worker]))
 
 
-def contenders(peers: Iterable[str], threads: Iterable[int]) -> list[Contender]:
-    """Ours in every tier that is built, then the peers; each with every number of threads."""
+def contenders(peers: Iterable[str], threads: Collection[int]) -> list[Contender]:
+    """Ours in every tier that is built, then the peers, each with every number of threads.
+
+    With the least number, the tier that is ours by default in a Worker, too.
+    """
     found = []
-    for count in threads:
+    for count in sorted(threads):
         found += [Contender(RUNTIMES[OURS], count, tier) for tier in TIERS]
         found += [Contender(RUNTIMES[name], count) for name in peers]
+        if count == min(threads):
+            found.append(Contender(RUNTIMES[OURS], count, TIERS[0], worker=True))
     return found

@@ -36,6 +36,7 @@ def model_page(site: Site, contender: Contender, prepared: Prepared) -> str:
         "runtime": contender.runtime.name,
         "threads": contender.threads,
         "tier": contender.tier,
+        "worker": str(contender.worker),
         "model": prepared.model.name,
     }
     return f"{site.url}/page?{urlencode(query)}"
@@ -59,11 +60,12 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
             job = {"threads": int(query["limits"]), "modules": [f"/{name}" for name in roofline.modules()]}
             return {"title": "limits", "job": job, "scripts": (), "imports": (), "module": "/web/roofline.js"}
         if "kernels" in query:
-            job = dict(prepared[query["model"]].job(RUNTIMES[OURS], 1, ""))
+            job = prepared[query["model"]].job(RUNTIMES[OURS])
             job["modules"] = query["kernels"].split()
             return {"title": "kernels", "job": job, "scripts": (), "imports": (), "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
-        job = dict(prepared[query["model"]].job(runtime, int(query["threads"]), query["tier"]))
+        job = prepared[query["model"]].job(runtime)
+        job |= {"threads": int(query["threads"]), "tier": query["tier"], "worker": query["worker"] == str(True)}
         imports = ("/web/page.js", *runtime.imports)
         module = f"/web/{runtime.adapter}"
         return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "imports": imports, "module": module}

@@ -33,15 +33,15 @@ class Prepared:
     missing: dict[str, str] = field(default_factory=dict)
     """Runtimes that cannot run it, and why."""
 
-    def job(self, runtime: Runtime, threads: int, tier: str) -> Mapping[str, Any]:
-        """What the page of `runtime` is told; see `web/page.js`."""
+    def job(self, runtime: Runtime) -> dict[str, Any]:
+        """What every page of `runtime` is told; see `web/page.js`."""
         tensors = json.loads((self.folder / "tensors.json").read_text())
         feeds, expected = (self._stored("", kind, tensors[kind]) for kind in ("feeds", "expected"))
         if runtime.name == "tfjs":
             own = json.loads((self.folder / "tfjs" / "feeds.json").read_text())
             feeds = self._stored("tfjs/", "feeds", own)
         model = f"/models/{self.model.name}/{runtime.model}"
-        return {"model": model, "threads": threads, "tier": tier, "feeds": feeds, "expected": expected}
+        return {"model": model, "feeds": feeds, "expected": expected}
 
     def _stored(self, where: str, kind: str, described: Mapping[str, Any]) -> list[dict[str, Any]]:
         base = f"/models/{self.model.name}/{where}{kind}"

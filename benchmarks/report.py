@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
-from benchmarks.contenders import OURS
+from benchmarks.contenders import OURS, WORKER
 from benchmarks.results import ModelResult, Results, Timing
 
 NOTHING = "–"
@@ -15,7 +15,7 @@ def markdown(results: Results) -> str:
     """All tables of one run."""
     threads = results.settings["threads"]
     parts = [_conditions(results), *(_times(results, n) for n in threads), *(_shares(results, n) for n in threads)]
-    parts += [_cold(results), _code(results), _memory(results), _missing(results)]
+    parts += [_workers(results), _cold(results), _code(results), _memory(results), _missing(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -26,8 +26,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def keys_of(results: Results, threads: int) -> tuple[list[str], list[str]]:
-    """The contenders with this number of threads: ours, and the peers."""
-    keys = [key for key in results.titles if key.endswith(f"-{threads}t")]
+    """The contenders with this number of threads in the calling thread: ours, and the peers."""
+    keys = [key for key in results.titles if key.endswith(f"-{threads}t") and f"-{WORKER}-" not in key]
     return [k for k in keys if k.startswith(f"{OURS}-")], [k for k in keys if not k.startswith(f"{OURS}-")]
 
 
@@ -89,7 +89,7 @@ def _shares(results: Results, threads: int) -> str:
         return ""
     head = ["", "G MAC", "limit ms"]
     for key in ours:
-        head += [f"{results.titles[key]}: in the Worker, ms", "GFLOP/s", "of the limit"]
+        head += [f"{results.titles[key]}, ms", "GFLOP/s", "of the limit"]
     rows = []
     for model in results.models:
         bound = results.bound(model, threads)
@@ -102,9 +102,24 @@ def _shares(results: Results, threads: int) -> str:
 
 
 def _share(model: ModelResult, timing: Timing, bound: float | None) -> list[str]:
-    inside = milliseconds(statistics.median(timing.inside)) if timing.inside else NOTHING
     rate = f"{2 * model.macs / timing.median / 1e6:.1f}"
-    return [inside, rate, NOTHING if bound is None else f"{bound / timing.median:.0%}"]
+    return [milliseconds(timing.median), rate, NOTHING if bound is None else f"{bound / timing.median:.0%}"]
+
+
+def _workers(results: Results) -> str:
+    """What a Worker of its own costs: the way there and back, and what is in the caches there."""
+    parts = []
+    for key in (key for key in results.titles if f"-{WORKER}-" in key):
+        plain = key.replace(f"-{WORKER}-", "-")
+        head = ["ms", results.titles[plain], results.titles[key], "of that the way there and back"]
+        rows = []
+        for model in results.models:
+            timing = model.timings.get(key)
+            ways = [a - b for a, b in zip(timing.samples, timing.inside, strict=True)] if timing else []
+            way = milliseconds(statistics.median(ways)) if ways else NOTHING
+            rows.append([model.title, _spread(model.timings.get(plain)), _spread(timing), way])
+        parts.append(f"### In a Worker, {_threads(key)}\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
 
 
 def _spread(timing: Timing | None) -> str:

@@ -16,14 +16,15 @@ from tests.models import conv_graph, tiny_graph
 from tinyinfer import compiler, registry
 from tinyinfer.types import DType, TensorType
 
-OURS, PEER = "tinyinfer-simd128-1t", "onnxruntime-1t"
+OURS, PEER, WORKER = "tinyinfer-simd128-1t", "onnxruntime-1t", "tinyinfer-simd128-worker-1t"
 
 
 @pytest.fixture
 def results() -> Results:
     """One model of 2 G MAC on a machine that makes 20 G MAC/s and reads 10 GB/s: no run takes less than 100 ms."""
     model = ModelResult("net", "Some Net", macs=2_000_000_000, weight_bytes=400_000_000)
-    model.timings[OURS] = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 125.0]], [119.0], 1e-6)
+    model.timings[OURS] = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 125.0]], [], 1e-6)
+    model.timings[WORKER] = Timing([[129.0, 131.0]], [127.0, 128.0], 1e-6)
     model.timings[PEER] = Timing([[250.0, 250.0], [300.0, 300.0]], [], 1e-6)
     model.cold[OURS] = ColdStart([40.0, 44.0, 42.0], [20.0, 21.0, 22.0])
     model.memory[OURS] = 12_000_000
@@ -33,7 +34,7 @@ def results() -> Results:
         "Chromium 1.2",
         "2 cores of Abacus",
         {"threads": [1], "effort": {"launches": 2, "rounds": 3}},
-        titles={OURS: "TinyInfer simd128", PEER: "onnxruntime-web", "tfjs-1t": "TF.js wasm"},
+        titles={OURS: "TinyInfer simd128", PEER: "onnxruntime-web", "tfjs-1t": "TF.js wasm", WORKER: "TinyInfer in a Worker"},
         limits={"1": {"mul_add": [18e9, 19e9, 17e9], "relaxed_madd": [20e9, 21e9, 19e9], "read": [10e9]}},
         models=[model],
         transfer={OURS: Transfer(50_000, 20_000, 17_000)},
@@ -87,8 +88,9 @@ def cells_of(text: str, start: str) -> list[str]:
 def test_markdown_tells_times_rates_and_reasons(results):
     text = markdown(results)
     times = ["125 (122–128)", "275 (250–300) ⚠", "**2.20**", "–", "–"]
-    assert cells_of(text, "| Some Net | 125")[1:] == times
-    assert cells_of(text, "| Some Net | 2.000")[1:] == ["2.000", "100", "119", "32.0", "80%"]
+    assert cells_of(text, "| Some Net | 125 (122–128) | 275")[1:] == times
+    assert cells_of(text, "| Some Net | 2.000")[1:] == ["2.000", "100", "125", "32.0", "80%"]
+    assert cells_of(text, "| Some Net | 125 (122–128) | 130")[1:] == ["125 (122–128)", "130 (129–131)", "2.50"]
     assert "| Some Net | 42.0 / 21.0 |" in text
     assert "| TinyInfer simd128, 1 thread | 50.0 | 20.0 | 17.0 |" in text
     assert "* TF.js wasm, 1 thread, Some Net: cannot do it\n" in text
@@ -107,6 +109,11 @@ def test_chart_has_a_bar_for_every_contender(results):
     widths = [float(bar.get("width")) for bar in bars]
     assert len(widths) == 2
     assert widths[0] / widths[1] == pytest.approx(125 / 275, rel=0.01)
+
+
+def test_chart_compares_with_the_bars_beside(results):
+    results.models[0].timings["tinyinfer-simd128-2t"] = Timing([[1.0]])
+    assert "275 ms · 2.20×" in chart(results)
 
 
 def test_chart_of_two_threads_alone(results):

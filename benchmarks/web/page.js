@@ -5,7 +5,7 @@
  * @typedef {Float32Array | Int32Array | BigInt64Array} Data
  * @typedef {{name: string, type: "float32" | "int32" | "int64", dims: number[], url: string}} Stored
  * @typedef {{name: string, type: Stored["type"], dims: number[], data: Data}} Feed
- * @typedef {{model: string, threads: number, tier: string, feeds: Stored[], expected: Stored[]}} Job
+ * @typedef {{model: string, threads: number, tier: string, worker: boolean, feeds: Stored[], expected: Stored[]}} Job
  *
  * @typedef {object} Session
  * @property {number} threads how many it really uses
