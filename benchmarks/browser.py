@@ -16,8 +16,8 @@ from tinyinfer.errors import TinyInferError
 LIMIT = 600_000
 """Milliseconds that loading or running one model may take."""
 
-# A browser that takes no share of the machine: it would start renderers for the address bar's suggestions beside every page
-# (half a second of a core), and look for advice, updates and accounts on the network.
+# A browser that takes little of the machine for itself: it would start renderers for the suggestions of its address bar
+# beside every page (half a second of a core), and look for advice on the network.
 NEEDLESS = ["HttpsUpgrades", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"]
 POPUPS = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup"]
 

@@ -34,7 +34,7 @@ def results() -> Results:
         "Chromium 1.2",
         "2 cores of Abacus",
         {"threads": [1], "effort": {"launches": 2, "rounds": 3}},
-        titles={OURS: "TinyInfer simd128", PEER: "onnxruntime-web", "tfjs-1t": "TF.js wasm", WORKER: "TinyInfer in a Worker"},
+        titles={OURS: "TinyInfer", PEER: "onnxruntime-web", "tfjs-1t": "TF.js wasm", WORKER: "TinyInfer in a Worker"},
         limits={"1": {"mul_add": [18e9, 19e9, 17e9], "relaxed_madd": [20e9, 21e9, 19e9], "read": [10e9]}},
         models=[model],
         transfer={OURS: Transfer(50_000, 20_000, 17_000)},
@@ -92,7 +92,7 @@ def test_markdown_tells_times_rates_and_reasons(results):
     assert cells_of(text, "| Some Net | 2.000")[1:] == ["2.000", "100", "125", "32.0", "80%"]
     assert cells_of(text, "| Some Net | 125 (122–128) | 130")[1:] == ["125 (122–128)", "130 (129–131)", "2.50"]
     assert "| Some Net | 42.0 / 21.0 |" in text
-    assert "| TinyInfer simd128, 1 thread | 50.0 | 20.0 | 17.0 |" in text
+    assert "| TinyInfer, 1 thread | 50.0 | 20.0 | 17.0 |" in text
     assert "* TF.js wasm, 1 thread, Some Net: cannot do it\n" in text
 
 
