@@ -8,7 +8,8 @@
 ;;   4×8            4 × 8         8 + 2 + 1 + 1 = 12     two roundings
 ;;   6×8            6 × 8        12 + 2 + 1     = 15     one rounding: no register holds a product
 ;;   2×16           2 × 16        8 + 4 + 1 + 1 = 14     two rows left over
-;;   1×32           1 × 32        8 + 1 + 1 + 1 = 11     one row left over: four panels are four streams from memory
+;;   1×32           1 × 32        8 + 1 + 1 + 1 = 11     one row left over: four panels are four streams from memory, which is
+;;                                                         read fastest when they are far apart
 (module
   ;; One element of a row by two vectors of a panel's row.
   (func $madd2! (param $a v128) (param $w0 v128) (param $w1 v128) (param $c0 v128) (param $c1 v128)

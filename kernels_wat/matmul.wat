@@ -138,19 +138,20 @@
         (local.set $i (i32.add (local.get $i) (i32.const 2)))
         (br $rows))))
 
-  ;; Two rows, two panels at a time.
+  ;; Two rows, two panels at a time: one of either half of the matrix.
   (func $two_rows! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
                    (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
-    (local $j i32) (local $last i32) (local $size i32) (local $p i32) (local $i i32)
+    (local $j i32) (local $last i32) (local $size i32) (local $p i32) (local $i i32) (local $half i32)
     (local $c00 v128) (local $c01 v128) (local $c02 v128) (local $c03 v128)
     (local $c10 v128) (local $c11 v128) (local $c12 v128) (local $c13 v128)
     (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
     (local.set $last (i32.shr_u (i32.sub (local.get $n) (i32.const 1)) (i32.const 3)))
+    (local.set $half (i32.shr_u (i32.add (local.get $last) (i32.const 2)) (i32.const 1)))
     (local.set $j (i32.const 0))
     (loop $panels
       (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 0) (local.get $last) (i32.const 32)))
       (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 1) (local.get $last) (i32.const 32)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (local.get $half) (local.get $last) (i32.const 32)))
       (local.set $c02 (v128.load (local.get $p))) (local.set $c03 (v128.load offset=16 (local.get $p)))
       (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
       (local.set $c12 (local.get $c02)) (local.set $c13 (local.get $c03))
@@ -158,7 +159,7 @@
       (local.set $c10 (local.set $c11 (local.set $c12 (local.set $c13
         (call $tile2x16! (local.get $a) (i32.add (local.get $a) (local.get $lda))
           (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.const 1) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (local.get $half) (local.get $last) (local.get $size))
           (local.get $kb)
           (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
           (local.get $c10) (local.get $c11) (local.get $c12) (local.get $c13))))))))))
@@ -169,52 +170,55 @@
         (call $finish8!
           (i32.add (local.get $c) (i32.mul (local.get $p) (local.get $ldc)))
           (select (i32.add (local.get $r) (i32.mul (local.get $p) (local.get $ldc))) (i32.const 0) (local.get $r))
-          (i32.add (local.get $j) (i32.and (local.get $i) (i32.const 1)))
+          (i32.add (local.get $j) (select (local.get $half) (i32.const 0) (i32.and (local.get $i) (i32.const 1))))
           (local.get $n) (local.get $c00) (local.get $c01) (local.get $lo) (local.get $hi))
         (local.set $c00 (local.get $c02)) (local.set $c01 (local.get $c03))
         (local.set $c02 (local.get $c10)) (local.set $c03 (local.get $c11))
         (local.set $c10 (local.get $c12)) (local.set $c11 (local.get $c13))
         (br_if $parts (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 4))))
-      (br_if $panels (i32.le_u (local.tee $j (i32.add (local.get $j) (i32.const 2))) (local.get $last)))))
+      (br_if $panels (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $half)))))
 
-  ;; One row, four panels at a time.
+  ;; One row, four panels at a time: one of each quarter of the matrix.
   (func $one_row! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
                   (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32)
-    (local $j i32) (local $last i32) (local $size i32) (local $p i32) (local $end i32)
+    (local $j i32) (local $last i32) (local $size i32) (local $p i32) (local $end i32) (local $quarter i32)
     (local $c00 v128) (local $c01 v128) (local $c02 v128) (local $c03 v128)
     (local $c04 v128) (local $c05 v128) (local $c06 v128) (local $c07 v128)
     (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
     (local.set $last (i32.shr_u (i32.sub (local.get $n) (i32.const 1)) (i32.const 3)))
+    (local.set $quarter (i32.shr_u (i32.add (local.get $last) (i32.const 4)) (i32.const 2)))
     (local.set $j (i32.const 0))
     (loop $panels
       (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 0) (local.get $last) (i32.const 32)))
       (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 1) (local.get $last) (i32.const 32)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (local.get $quarter) (local.get $last) (i32.const 32)))
       (local.set $c02 (v128.load (local.get $p))) (local.set $c03 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 2) (local.get $last) (i32.const 32)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last) (i32.const 32)))
       (local.set $c04 (v128.load (local.get $p))) (local.set $c05 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.const 3) (local.get $last) (i32.const 32)))
+      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last) (i32.const 32)))
       (local.set $c06 (v128.load (local.get $p))) (local.set $c07 (v128.load offset=16 (local.get $p)))
       (local.set $c00 (local.set $c01 (local.set $c02 (local.set $c03
       (local.set $c04 (local.set $c05 (local.set $c06 (local.set $c07
         (call $tile1x32! (local.get $a)
           (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.const 1) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.const 2) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.const 3) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (local.get $quarter) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last) (local.get $size))
           (local.get $kb)
           (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
           (local.get $c04) (local.get $c05) (local.get $c06) (local.get $c07))))))))))
       ;; One panel after the other moves up to the first place.
-      (local.set $end (i32.add (local.get $j) (i32.const 4)))
+      (local.set $end (i32.add (local.get $j) (i32.shl (local.get $quarter) (i32.const 2))))
+      (local.set $p (local.get $j))
       (loop $parts
-        (call $finish8! (local.get $c) (local.get $r) (local.get $j)
+        (call $finish8! (local.get $c) (local.get $r) (local.get $p)
           (local.get $n) (local.get $c00) (local.get $c01) (local.get $lo) (local.get $hi))
         (local.set $c00 (local.get $c02)) (local.set $c01 (local.get $c03))
         (local.set $c02 (local.get $c04)) (local.set $c03 (local.get $c05))
         (local.set $c04 (local.get $c06)) (local.set $c05 (local.get $c07))
-        (br_if $parts (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $end))))
-      (br_if $panels (i32.le_u (local.get $j) (local.get $last)))))
+        (br_if $parts
+          (i32.lt_u (local.tee $p (i32.add (local.get $p) (local.get $quarter))) (local.get $end))))
+      (br_if $panels (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $quarter)))))
 
   ;; Where the panel `next` behind number j lies, or the last one if that lies before it.
   (func $panel! (param $base i32) (param $j i32) (param $next i32) (param $last i32) (param $size i32) (result i32)

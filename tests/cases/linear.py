@@ -12,7 +12,7 @@ from tests.strategies import near, shapes, tensors
 @st.composite
 def matmul(draw: st.DrawFn, constant: bool) -> Case:
     """Batches of either operand may be missing or 1; a constant B is one matrix. Y is not empty, but K may be 0."""
-    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8, least=0)), draw(near(8, 12))
+    m, k, n = draw(near(4, 5, 6)), draw(near(4, 8, least=0)), draw(near(8, 12, 36, most=76))
     if not constant:
         m, k = max(m, 2), max(k, 1)
     batch = draw(shapes(2, most=3))
