@@ -25,8 +25,8 @@
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
     (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
     (block $fours_done
+      (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $fours
-        (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -88,11 +88,11 @@
         (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
         (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
         (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
-        (br $fours)))
+        (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
     (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
     (block $ones_done
+      (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $ones
-        (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -112,7 +112,7 @@
         (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
         (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
         (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
-        (br $ones)))
+        (br_if $ones (i32.lt_u (local.get $a0) (local.get $end)))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
 
@@ -125,8 +125,8 @@
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
     (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
     (block $fours_done
+      (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $fours
-        (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -214,11 +214,11 @@
         (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
         (local.set $a4 (i32.add (local.get $a4) (i32.const 16)))
         (local.set $a5 (i32.add (local.get $a5) (i32.const 16)))
-        (br $fours)))
+        (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
     (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
     (block $ones_done
+      (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $ones
-        (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -246,7 +246,7 @@
         (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
         (local.set $a4 (i32.add (local.get $a4) (i32.const 4)))
         (local.set $a5 (i32.add (local.get $a5) (i32.const 4)))
-        (br $ones)))
+        (br_if $ones (i32.lt_u (local.get $a0) (local.get $end)))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
     (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51))
@@ -260,8 +260,8 @@
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $u0 v128) (local $u1 v128) (local $v v128)
     (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -8))))
     (block $twos_done
+      (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $twos
-        (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $u0 (v128.load (local.get $u)))
@@ -294,7 +294,7 @@
         (local.set $u (i32.add (local.get $u) (i32.const 64)))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 8)))
         (local.set $a1 (i32.add (local.get $a1) (i32.const 8)))
-        (br $twos)))
+        (br_if $twos (i32.lt_u (local.get $a0) (local.get $end)))))
     (if (i32.and (local.get $kb) (i32.const 4))
       (then
         (local.set $w0 (v128.load (local.get $w)))
@@ -323,8 +323,8 @@
     (local $end i32) (local $v v128)
     (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -8))))
     (block $twos_done
+      (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
       (loop $twos
-        (br_if $twos_done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $v (v128.load32_splat (local.get $a0)))
         (local.set $c00 (local.set $c01
           (call $madd2! (local.get $v) (v128.load (local.get $w0)) (v128.load offset=16 (local.get $w0))
@@ -356,7 +356,7 @@
         (local.set $w2 (i32.add (local.get $w2) (i32.const 64)))
         (local.set $w3 (i32.add (local.get $w3) (i32.const 64)))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 8)))
-        (br $twos)))
+        (br_if $twos (i32.lt_u (local.get $a0) (local.get $end)))))
     (if (i32.and (local.get $kb) (i32.const 4))
       (then
         (local.set $v (v128.load32_splat (local.get $a0)))
