@@ -34,7 +34,7 @@ def test_demo_bundle_lists_every_file_with_its_hash(model: bytes, tmp_path: Path
     files = bundle.bundle({"digits.tinf": model}, out, demo=True)
     on_disk = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     assert files == sorted(on_disk.values())
-    assert {"index.html", "index.js", "worker.js", "sw.js", "digits.tinf"} <= set(on_disk)
+    assert {"index.html", "index.js", "sw.js", "digits.tinf"} <= set(on_disk)
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in on_disk.items()}
     del hashes["files.js"]
     assert listed(out) == hashes
@@ -108,10 +108,10 @@ def test_missing_npm_packages_are_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_what_esbuild_rejects_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(web_build.WEB, tmp_path / "web", ignore=shutil.ignore_patterns("node_modules"))
-    with (tmp_path / "web" / "worker.js").open("a") as file:
+    with (tmp_path / "web" / "host.js").open("a") as file:
         file.write("import { nothing } from './errors.js'; nothing(")
     monkeypatch.setattr(web_build, "WEB", tmp_path / "web")
-    with pytest.raises(TinyInferError, match=r"(?s)esbuild: .*Unexpected end of file.*worker\.js:\d+"):
+    with pytest.raises(TinyInferError, match=r"(?s)esbuild: .*Unexpected end of file.*host\.js:\d+"):
         web_build.build(tmp_path / "out")
 
 
@@ -129,14 +129,14 @@ def gzipped(contents: Iterable[bytes]) -> int:
 
 
 def test_runtime_is_small() -> None:
-    """What a page loads besides its model: at most 12 KB gzip of scripts, 60 KB with the larger of the kernel modules.
+    """What a page loads besides its model: at most 11 KB gzip of scripts, 60 KB with the larger of the kernel modules.
 
     The service worker is not part of it.
     """
     files = bundle.web_files(demo=False)
     scripts = {name: content for name, content in files.items() if name.endswith(".js") and name != "sw.js"}
-    assert set(scripts) == {"index.js", "worker.js"}
-    assert gzipped(scripts.values()) <= 12 * 1024
+    assert set(scripts) == {"index.js"}
+    assert gzipped(scripts.values()) <= 11 * 1024
     kernels = max(gzipped([load_kernels(tier).wasm]) for tier in TIERS)
     assert gzipped(scripts.values()) + kernels <= 60_000
 
@@ -149,5 +149,5 @@ def test_shipped_scripts_import_nothing() -> None:
         if name.endswith(".js")
     }
     assert imported.pop("demo.js") == {b"./index.js", b"./files.js"}
-    assert set(imported) == {"index.js", "worker.js", "sw.js"}
+    assert set(imported) == {"index.js", "sw.js"}
     assert not any(imported.values())

@@ -21,7 +21,7 @@ def test_folder_and_its_sizes(sums: Path, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     out = run("bundle", sums, tmp_path / "blots.tinf", "-o", folder).stdout
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {"sums.tinf", "blots.tinf", "index.js", "worker.js"} <= {path.name for path in files}
+    assert {"sums.tinf", "blots.tinf", "index.js"} <= {path.name for path in files}
     assert (folder / "blots.tinf").read_bytes() == (tmp_path / "blots.tinf").read_bytes()
     for path in files:
         content = path.read_bytes()

@@ -70,7 +70,7 @@ def test_wheel_has_the_web_runtime_as_bundles_ship_it(wheel: zipfile.ZipFile) ->
     folder = "tinyinfer/_web/"
     packed = {name.removeprefix(folder): wheel.read(name) for name in wheel.namelist() if name.startswith(folder)}
     assert {name.removeprefix("demo/"): content for name, content in packed.items()} == web_files(demo=True)
-    assert {"index.js", "worker.js", "sw.js", "demo/index.html", "demo/demo.js"} <= set(packed)
+    assert {"index.js", "sw.js", "demo/index.html", "demo/demo.js"} <= set(packed)
 
 
 def test_wheel_has_the_digits_example(wheel: zipfile.ZipFile) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from tests.differential import assert_same_bits
 from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph, wide_graph
-from tests.website import Site, assert_no_workers, run_in_browser, serve
+from tests.website import Few, Site, assert_no_workers, run_in_browser, serve
 from tinyinfer import InferenceSession
 from tinyinfer.bundle import web_files
 from tinyinfer.graph import Graph
@@ -200,14 +200,18 @@ def test_weights_of_many_pieces(source: str, page: Page, site: Site) -> None:
     assert_same_bits(np.frombuffer(site.received["y"], np.float32).reshape(expected.shape), expected, "y")
 
 
-def test_buffers_are_taken_on_request_only(page: Page, site: Site) -> None:
+@pytest.mark.parametrize("isolated", [True, False], ids=["isolated", "not-isolated"])
+def test_buffers_are_taken_on_request_only(isolated: bool, page: Page, site: Site) -> None:
+    """And feeds only where they have to travel."""
+    if not isolated:
+        site.headers.pop("Cross-Origin-Embedder-Policy")
     body = """const model = await (await fetch("/tiny.tinf")).arrayBuffer();
-        const session = await create({ transfer: true }, model);
+        const session = await create({ transfer: true, threads: 1 }, model);
         await session.run({ x });
         const kept = x.data.length;
         await session.run({ x }, ["y"], { transfer: true });
         return [model.byteLength, kept, x.data.length];"""
-    assert attempt(page, site, body) == [0, 6, 0]
+    assert attempt(page, site, body) == [0, 6, 6 if isolated else 0]
 
 
 def test_runs_are_queued(page: Page, site: Site) -> None:
@@ -270,7 +274,7 @@ def test_release_ends_the_worker(page: Page, site: Site) -> None:
         globalThis.session = await InferenceSession.create("/tiny.tinf");
         globalThis.feeds = { x: new Tensor("float32", new Float32Array(6), [2, 3]) };
     }""")
-    assert [worker.url for worker in page.workers] == [f"{site.url}/worker.js"]
+    assert [worker.url for worker in page.workers] == [f"{site.url}/index.js"]
     page.evaluate("session.release()")
     assert_no_workers(page)
 
@@ -411,6 +415,7 @@ DAMAGED = {
     "function": (with_header(TINY, b'\\"f32_gemm\\"', b"1"), "damaged: step 0"),
     "plans": (with_header(TINY, b'\\"plans\\":[', b'\\"plans\\":[],\\"q\\":['), "damaged: no plan"),
     "type": (with_header(TINY, b'\\"float32\\"', b'\\"float16\\"'), "damaged: tensor x of type float16"),
+    "place": (with_header(TINY, b"[2,3],1280", b"[2,3],1281"), "damaged: tensor x at 1281"),
     "memory": (with_header(TINY, b'\\"memory\\":65536', b'\\"memory\\":65537'), "damaged: memory map"),
 }
 
@@ -476,7 +481,7 @@ def test_no_network(page: Page, site: Site) -> None:
 
 
 def test_missing_worker(page: Page, site: Site) -> None:
-    del site.files["worker.js"]
+    site.files = Few(site.files, "index.js", 1)
     assert attempt(page, site, "return await create();") == (
         "EngineError: the session's Worker failed: its script could not be loaded "
         "(is it served, and allowed by worker-src?)"

@@ -14,7 +14,7 @@ import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
 from tests.models import conv_graph, reference, tinf_of, tiny_graph
-from tests.website import Site, answering_workers, assert_no_workers, run_in_browser, serve
+from tests.website import Few, Site, answering_workers, assert_no_workers, run_in_browser, serve
 from tinyinfer import compiler
 from tinyinfer.bundle import web_files
 from tinyinfer.graph import Graph
@@ -24,6 +24,7 @@ from tinyinfer.wasm_backend.kernel_module import TIERS, hashes, load_kernels
 KERNELS = {f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}
 SIZE = 40
 FAILED = "EngineError: the session's Worker failed: Uncaught EngineError: a thread failed"
+UNSERVED = "its script could not be loaded (is it served, and allowed by worker-src?)"
 FEEDS = {"x": np.random.default_rng(5).standard_normal((1, 4, SIZE, SIZE)).astype(np.float32)}
 
 
@@ -189,21 +190,14 @@ def test_a_call_that_traps_in_a_thread_names_the_node(page: Page, site: Site) ->
     assert attempt(page, site, body) == [message, message]
 
 
-class Once(dict[str, bytes]):
-    """Files of which worker.js can be had once: by the session, not by its threads."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self.pop(key, default) if key == "worker.js" else super().get(key, default)
-
-
 def test_a_thread_that_cannot_start(page: Page, site: Site) -> None:
     """The session may have begun to work before that shows; then it ends."""
-    site.files = Once(site.files)
+    site.files = Few(site.files, "index.js", 2)  # for the page and the session, not for its threads
     body = """const session = await create({ threads: 2 });
         await new Promise(resolve => setTimeout(resolve, 1000));
         const runs = [1, 2].map(() => session.run({ x }).then(() => "ran", error => `${error.name}: ${error.message}`));
         return await Promise.all(runs);"""
-    assert attempt(page, site, body) == [f"{FAILED}: its script could not be loaded"] * 2
+    assert attempt(page, site, body) == [f"{FAILED}: {UNSERVED}"] * 2
     assert answering_workers(page) == 0
 
 
@@ -217,9 +211,9 @@ def test_a_session_without_threads_answers_until_it_is_released(page: Page, site
 
 
 def test_a_thread_that_dies_ends_the_session(page: Page, site: Site) -> None:
-    served = site.files["worker.js"]
-    site.files["worker.js"] = served.replace(b"serve(){", b'serve(){return setTimeout(()=>{throw Error("lost")},50);')
-    assert site.files["worker.js"] != served
+    served = site.files["index.js"]
+    site.files["index.js"] = served.replace(b"serve(){", b'serve(){return setTimeout(()=>{throw Error("lost")},50);')
+    assert site.files["index.js"] != served
     body = """const session = await create({ threads: 2 });
         await new Promise(resolve => setTimeout(resolve, 500));
         return await session.run({ x }).then(() => "ran");"""

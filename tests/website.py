@@ -67,6 +67,19 @@ class Site:
         return sum(path.endswith(suffix) for path in self.requests)
 
 
+class Few(dict[str, bytes]):
+    """Files of which one can be had a few times only."""
+
+    def __init__(self, files: Mapping[str, bytes], name: str, times: int) -> None:
+        super().__init__(files)
+        self.name, self.times = name, times
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key == self.name:
+            self.times -= 1
+        return default if key == self.name and self.times < 0 else super().get(key, default)
+
+
 @contextmanager
 def visit(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page in a context of its own; whatever it has complained of in the end fails the test."""

@@ -1,7 +1,6 @@
 """A static folder ready for any web server: the web runtime, the kernels, models and, if wanted, the demo page.
 
-index.js worker.js      the runtime, for pages and for the Workers that it starts
-vendor/idb.LICENSE      the licence of the package that it contains
+index.js                the runtime, for pages and for the Workers that it starts
 kernels.<tier>.wasm     the kernels, byte for byte those that the Python engines run; a page loads one of them
 <name>.tinf             the models
 sw.js, files.js         a service worker that keeps the whole folder for use without a network, and its list

@@ -16,7 +16,7 @@ from tinyinfer.errors import TinyInferError
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 PACKAGES = WEB / "node_modules"
-SCRIPTS = ("index.js", "worker.js", "sw.js")
+SCRIPTS = ("index.js", "sw.js")
 PAGE = "demo/demo.js"
 # What the page finds beside itself in a bundle: the runtime, and the list of files.
 BESIDE_PAGE = ("./index.js", "./files.js")

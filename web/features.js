@@ -96,9 +96,15 @@ export function features() {
   return Object.fromEntries(Object.entries(PROBES).map(([name, [probe]]) => [name, attempt(probe)]));
 }
 
-/** @throws {EngineError} naming everything that is needed and missing */
-export function requireFeatures() {
-  const missing = Object.values(PROBES).filter(([probe, needed]) => needed && !attempt(probe));
+/**
+ * @param {boolean} workers whether any will be started
+ * @throws {EngineError} naming everything that is needed and missing
+ */
+export function requireFeatures(workers) {
+  const needed = workers
+    ? [PROBES.webAssembly, PROBES.simd, PROBES.moduleWorker]
+    : [PROBES.webAssembly, PROBES.simd];
+  const missing = needed.filter(([probe]) => !attempt(probe));
   if (missing.length) {
     throw new EngineError(
       `this browser lacks ${missing.map(([, needed]) => needed).join(" and ")}; those versions or newer have it`,

@@ -7,10 +7,13 @@
  *     const { probabilities } = await session.run({ image: new Tensor("float32", pixels, [1, 1, 28, 28]) });
  */
 
-import { EngineError, FeedError, fromPlain, messageOf, TinyInferError } from "./errors.js";
+import { FeedError, TinyInferError } from "./errors.js";
 import { chooseThreads, chooseTier, requireFeatures } from "./features.js";
+import { Host } from "./host.js";
 import { load } from "./loading.js";
 import { sizeOf, TYPES } from "./plan.js";
+import { RemoteHost, serve } from "./remote.js";
+import { isOwnWorker } from "./worker.js";
 
 export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
 export { features } from "./features.js";
@@ -20,11 +23,13 @@ export { features } from "./features.js";
  * @typedef {import("./plan.js").Data} Data
  * @typedef {import("./plan.js").Binding} Binding
  * @typedef {import("./features.js").Tier} Tier
- * @typedef {import("./worker.js").Created} Created
+ * @typedef {import("./host.js").Created} Created
  * @typedef {import("./runtime.js").StepTime} StepTime
  * @typedef {{name: string, isTensor: true, type: DataType, shape: readonly number[]}} ValueMetadata
  *
  * @typedef {object} CreateOptions
+ * @property {boolean} [worker] whether the session gets a Worker of its own (default), so that its runs block nobody;
+ *   `false` runs it in the calling thread, which starts sooner and saves the way to a Worker and back
  * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
  * @property {boolean} [cache] keep model and kernels in the browser's cache storage; default true
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
@@ -37,7 +42,7 @@ export { features } from "./features.js";
  * @property {boolean} [transfer] take the model's buffer instead of copying it
  *
  * @typedef {object} RunOptions
- * @property {boolean} [transfer] take the buffers of the feeds instead of copying them
+ * @property {boolean} [transfer] the buffers of the feeds may be taken where they would have to be copied on the way
  */
 
 /** Dense data with an element type and dimensions, row-major. */
@@ -76,18 +81,15 @@ export class Tensor {
   }
 }
 
-/** A model in a Worker of its own. Calls are answered in the order in which they are made. */
+/** A model, ready to run. Calls are answered in the order in which they are made. */
 export class InferenceSession {
-  #worker;
-  /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
-  #pending = new Map();
-  #count = 0;
+  #host;
   #loading = new AbortController();
-  /** @type {Error | undefined} why there is no worker any more */
+  /** @type {Error | undefined} why it cannot run any more */
   #ended;
   /** @type {Created} */
   #model = /** @type {any} */ (undefined);
-  /** Milliseconds that the last run took inside the Worker. */
+  /** Milliseconds that the last run took, without the way to a Worker and back. */
   runTime = 0;
 
   /**
@@ -101,23 +103,35 @@ export class InferenceSession {
    */
   static async create(
     model,
-    { onProgress, cache = true, sha256, tier = "simd128", threads, wasmUrl, signal, transfer } = {},
+    {
+      worker = true,
+      onProgress,
+      cache = true,
+      sha256,
+      tier = "simd128",
+      threads,
+      wasmUrl,
+      signal,
+      transfer,
+    } = {},
   ) {
     signal?.throwIfAborted();
-    requireFeatures();
+    if (typeof worker !== "boolean") throw new TypeError(`'worker' is true or false, not ${worker}`);
     if (wasmUrl && tier === "auto") throw new TypeError("'wasmUrl' needs a 'tier': 'simd128' or 'relaxed'");
     const chosen = chooseTier(tier);
     const used = chooseThreads(threads);
+    requireFeatures(worker || used > 1);
     const source = toSource(model);
     const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
-    const session = new InferenceSession();
+    const shared = used > 1 || (worker && globalThis.crossOriginIsolated === true);
+    const session = new InferenceSession(worker);
     const abort = () => session.#end(signal?.reason);
     signal?.addEventListener("abort", abort);
     try {
       session.#model = await load(
-        { model: source, transfer, sha256, tier: chosen, threads: used, wasmUrl: kernels },
+        { model: source, transfer, sha256, tier: chosen, threads: used, shared, wasmUrl: kernels },
         { cache, onProgress, signal: session.#loading.signal },
-        (request, buffers) => session.#ask(request, buffers),
+        session.#host,
       );
       return session;
     } catch (error) {
@@ -128,19 +142,10 @@ export class InferenceSession {
     }
   }
 
-  /** @private use `create` */
-  constructor() {
-    this.#worker = startWorker();
-    this.#worker.onmessage = ({ data }) => {
-      const call = this.#pending.get(data.id);
-      this.#pending.delete(data.id);
-      data.error ? call?.reject(fromPlain(data.error)) : call?.resolve(data.result);
-    };
-    this.#worker.onerror = event => {
-      const why =
-        event.message ?? "its script could not be loaded (is it served, and allowed by worker-src?)";
-      this.#end(new EngineError(`the session's Worker failed: ${why}`));
-    };
+  /** @private use `create` @param {boolean} worker */
+  constructor(worker) {
+    const onFailure = (/** @type {Error} */ error) => this.#end(error);
+    this.#host = worker ? new RemoteHost(onFailure) : new Host(onFailure);
   }
 
   get inputNames() {
@@ -197,7 +202,7 @@ export class InferenceSession {
   async run(feeds, fetches = this.outputNames, { transfer = false } = {}) {
     const plan = this.#choose(feeds);
     const bindings = fetches.map(name => this.#output(plan, name));
-    const { outputs, ms } = await this.#send("run", plan, feeds, fetches, transfer);
+    const { outputs, ms } = await this.#host.run(plan, this.#arrays(plan, feeds), fetches, transfer);
     this.runTime = ms;
     const tensors = bindings.map(({ name, type, shape }, i) => [name, new Tensor(type, outputs[i], shape)]);
     return Object.fromEntries(tensors);
@@ -209,10 +214,11 @@ export class InferenceSession {
    * @returns {Promise<StepTime[]>}
    */
   async profile(feeds) {
-    return this.#send("profile", this.#choose(feeds), feeds, [], false);
+    const plan = this.#choose(feeds);
+    return this.#host.profile(plan, this.#arrays(plan, feeds));
   }
 
-  /** End the Worker, which gives its memory back. Runs that have not ended are rejected, as are later ones. */
+  /** End its threads and give its memory back. Runs that have not ended are rejected, as are later ones. */
   async release() {
     this.#end(new TinyInferError("the session has been released"));
   }
@@ -243,52 +249,17 @@ export class InferenceSession {
     );
   }
 
-  /**
-   * @param {"run" | "profile"} what
-   * @param {number} plan
-   * @param {Record<string, Tensor>} feeds
-   * @param {readonly string[]} names
-   * @param {boolean} transfer
-   */
-  #send(what, plan, feeds, names, transfer) {
-    const arrays = this.#model.plans[plan].inputs.map(({ name }) => {
-      const { data } = feeds[name];
-      return transfer ? data : data.slice();
-    });
-    const buffers = new Set(
-      arrays.map(({ buffer }) => buffer).filter(buffer => buffer instanceof ArrayBuffer),
-    );
-    const request = /** @type {any} */ ({ [what]: { plan, feeds: arrays, names } });
-    return this.#ask(request, [...buffers]);
-  }
-
-  /** @param {import("./worker.js").Request} request @param {Transferable[]} [transfer] @returns {Promise<any>} */
-  #ask(request, transfer = []) {
-    if (this.#ended) return Promise.reject(this.#ended);
-    const id = this.#count++;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, ...request }, transfer);
-    });
+  /** @param {number} plan @param {Record<string, Tensor>} feeds */
+  #arrays(plan, feeds) {
+    return this.#model.plans[plan].inputs.map(({ name }) => feeds[name].data);
   }
 
   /** @param {Error} reason */
   #end(reason) {
-    this.#ended ??= reason;
+    if (this.#ended) return;
+    this.#ended = reason;
     this.#loading.abort();
-    this.#worker.terminate();
-    for (const { reject } of this.#pending.values()) reject(this.#ended);
-    this.#pending.clear();
-  }
-}
-
-function startWorker() {
-  try {
-    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  } catch (error) {
-    throw new EngineError(
-      `the session's Worker cannot start (it must be of the page's own origin): ${messageOf(error)}`,
-    );
+    this.#host.end(reason);
   }
 }
 
@@ -338,3 +309,5 @@ function checkFeeds(feeds, plans) {
     if (!shapes.some(shape => same(tensor.dims, shape))) fail(`has shape [${tensor.dims}]`);
   }
 }
+
+if (isOwnWorker()) serve();

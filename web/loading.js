@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's part of loading: model and kernels are fetched while the Worker starts, and handed over as they come. */
+/** Model and kernels are fetched at the same time, while a Worker starts if there is one, and handed over as they come. */
 
 import { open, PIECE } from "./cache.js";
 import { EngineError, messageOf } from "./errors.js";
@@ -7,12 +7,12 @@ import { join } from "./pieces.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
 
-const UNDERWAY = 8; // pieces that the Worker has not taken yet
+const UNDERWAY = 8; // pieces that the host has not taken yet
 
 /**
  * @typedef {import("./cache.js").LoadOptions} LoadOptions
  * @typedef {import("./cache.js").Incoming} Incoming
- * @typedef {import("./worker.js").Request} Request
+ * @typedef {Pick<import("./host.js").Host, "open" | "write" | "create">} Host
  *
  * @typedef {object} Order
  * @property {string | Uint8Array<ArrayBuffer>} model absolute URL, or the file
@@ -20,17 +20,18 @@ const UNDERWAY = 8; // pieces that the Worker has not taken yet
  * @property {string} [sha256] the only content to accept
  * @property {import("./features.js").Tier} tier
  * @property {number} threads
+ * @property {boolean} shared whether its memory is to be shared between threads
  * @property {string} wasmUrl absolute
  */
 
 /**
- * Have the Worker load a model.
+ * Bring a model into its host.
  * @param {Order} order
  * @param {Omit<LoadOptions, "reload" | "spare">} options
- * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask the Worker
- * @returns {Promise<import("./worker.js").Created>}
+ * @param {Host} host
+ * @returns {Promise<import("./host.js").Created>}
  */
-export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, options, ask) {
+export async function load({ model, transfer, sha256, tier, threads, shared, wasmUrl }, options, host) {
   let kept = false;
   let attempts = 0;
   /** @type {Promise<Promise<void>[]> | undefined} */
@@ -42,27 +43,21 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
     const from = { ...options, reload, spare };
     const kernels = open(wasmUrl, from).then(file => {
       kept ||= file.kept;
-      return compile(file, threads > 1);
+      return compile(file, shared);
     });
     const send = async () => {
       if (typeof model !== "string") {
         // Once, whatever becomes of the kernels: the buffer may be gone.
-        const name = "the model's buffer";
-        buffer ??= handOver(
-          cut(model, transfer, spare),
-          { source: name, threads, sha256 },
-          spare,
-          ask,
-          () => false,
-        );
+        const opening = { source: "the model's buffer", shared, sha256 };
+        buffer ??= handOver(cut(model, transfer, spare), opening, spare, host, () => false);
         return buffer;
       }
       const file = await open(model, from);
       kept ||= file.kept;
-      return handOver(file.pieces, { source: model, threads, sha256 }, spare, ask, () => number < attempts);
+      return handOver(file.pieces, { source: model, shared, sha256 }, spare, host, () => number < attempts);
     };
-    const [{ module, ...described }, taken] = await Promise.all([kernels, send()]);
-    const created = ask({ create: { module, kernels: { ...described, url: wasmUrl }, tier } });
+    const [compiled, taken] = await Promise.all([kernels, send()]);
+    const created = host.create({ ...compiled, url: wasmUrl, tier }, threads);
     return (await Promise.all([created, ...taken]))[0];
   };
   try {
@@ -76,20 +71,20 @@ export async function load({ model, transfer, sha256, tier, threads, wasmUrl }, 
 
 /**
  * @param {Incoming["pieces"]} pieces
- * @param {import("./worker.js").Open} open
- * @param {ArrayBuffer[]} spare where the Worker's buffers come back to
- * @param {(request: Request, transfer?: Transferable[]) => Promise<any>} ask
+ * @param {import("./host.js").Opening} opening
+ * @param {ArrayBuffer[]} spare where buffers come back to
+ * @param {Host} host
  * @param {() => boolean} isOver whether another attempt has begun, which these pieces are not for
  * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken; rejected when one is refused
  */
-function handOver(pieces, open, spare, ask, isOver) {
+function handOver(pieces, opening, spare, host, isOver) {
   return new Promise((resolve, reject) => {
     const send = async () => {
-      const taken = isOver() ? [] : [ask({ open })];
+      const taken = isOver() ? [] : [host.open(opening)];
       for await (const piece of pieces) {
         if (taken.length > UNDERWAY) await taken.shift();
         if (isOver()) break;
-        const next = ask({ piece }, [piece.buffer]).then(buffer => {
+        const next = host.write(piece).then(buffer => {
           if (spare.length < UNDERWAY) spare.push(buffer);
         });
         next.catch(reject); // however long the rest takes to come

@@ -221,7 +221,9 @@ function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory }, fun
 /** @param {any} binding @param {number} memory @returns {Binding} */
 function readBinding([name, type, shape, address], memory) {
   need(type in TYPES, `tensor ${name} of type ${type}`);
-  const bytes = sizeOf(shape) * TYPES[/** @type {DataType} */ (type)].BYTES_PER_ELEMENT;
-  need(shape.every(isCount) && isCount(address) && address + bytes <= memory, `tensor ${name} at ${address}`);
+  const size = TYPES[/** @type {DataType} */ (type)].BYTES_PER_ELEMENT;
+  const bytes = sizeOf(shape) * size;
+  const fits = isCount(address) && address % size === 0 && address + bytes <= memory;
+  need(shape.every(isCount) && fits, `tensor ${name} at ${address}`);
   return { name, type, shape, address, bytes };
 }

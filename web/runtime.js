@@ -2,14 +2,13 @@
 /** A model in linear memory, and the loop that runs it. Nothing is decided here: the plan holds every address. */
 
 import { EngineError, messageOf, PlanError } from "./errors.js";
-import { TYPES } from "./plan.js";
+import { Places } from "./places.js";
 import { gather } from "./threads.js";
 
 const PAGE = 65536;
 
 /**
  * @typedef {import("./plan.js").Model} Model
- * @typedef {import("./plan.js").Binding} Binding
  * @typedef {import("./plan.js").Data} Data
  * @typedef {{kernel: string, node: string, op: string, ms: number}} StepTime
  * @typedef {{call: (...args: number[]) => void, args: number[]}} Call
@@ -17,43 +16,47 @@ const PAGE = 65536;
 
 export class Runtime {
   #plans;
-  #bytes;
+  #places;
   /** @type {Call[][]} */
   #calls;
   #size;
   /** @type {import("./threads.js").Team | undefined} */
   #team;
+  /** All of linear memory. */
+  buffer;
 
   /**
    * Starts the other threads, too, if there is work to share.
    * @param {Model} model
    * @param {WebAssembly.Memory} memory from `allocate`, with the weights in it
    * @param {WebAssembly.Module} module the kernels; over a shared memory if there are several threads
+   * @param {WebAssembly.Instance} instance of the module over that memory
    * @param {number} threads
+   * @param {(error: Error) => void} onFailure told when one of the other threads fails
    * @throws {PlanError} when a step does not fit its kernel
    */
-  constructor(model, memory, module, threads) {
-    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  constructor(model, memory, module, { exports }, threads, onFailure) {
     const plans = model.plans.map(({ steps }) => steps);
     this.threads = plans.flat().some(step => step.split) ? threads : 1;
     this.#plans = model.plans;
     this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
-    this.#bytes = new Uint8Array(memory.buffer);
+    this.#places = new Places(model.plans, memory.buffer);
     this.#size = model.size;
-    if (this.threads > 1) this.#team = gather(module, memory, plans, threads, exports);
+    this.buffer = memory.buffer;
+    if (this.threads > 1) this.#team = gather({ module, memory, plans, threads }, exports, onFailure);
   }
 
   /** Bytes of linear memory: the peak, since it never grows. */
   get memory() {
-    const total = this.#bytes.length;
+    const total = this.buffer.byteLength;
     return { weights: this.#size, arena: total - this.#plans[0].arena, total };
   }
 
   /**
    * Run plan `index`.
    * @param {number} index
-   * @param {Data[]} feeds in the order of the plan's inputs
-   * @param {string[]} names the outputs wanted
+   * @param {readonly Data[]} feeds in the order of the plan's inputs; none if they are in place
+   * @param {readonly string[]} names the outputs wanted
    * @returns {Data[]} copies, in the order of `names`
    */
   run(index, feeds, names) {
@@ -72,15 +75,13 @@ export class Runtime {
     } catch (error) {
       throw this.#located(index, i, error);
     }
-    return names.map(name =>
-      this.#read(/** @type {Binding} */ (this.#plans[index].outputs.find(b => b.name === name))),
-    );
+    return this.#places.read(index, names);
   }
 
   /**
    * Run plan `index` and time every step, in milliseconds.
    * @param {number} index
-   * @param {Data[]} feeds
+   * @param {readonly Data[]} feeds
    * @returns {StepTime[]}
    */
   profile(index, feeds) {
@@ -102,19 +103,15 @@ export class Runtime {
     });
   }
 
-  /** @param {number} index @param {Data[]} feeds */
-  #prepare(index, feeds) {
-    const { inputs } = this.#plans[index];
-    this.#team?.signal();
-    for (const [i, { address }] of inputs.entries()) {
-      const { buffer, byteOffset, byteLength } = feeds[i];
-      this.#bytes.set(new Uint8Array(buffer, byteOffset, byteLength), address);
-    }
+  /** End the other threads. */
+  end() {
+    this.#team?.end();
   }
 
-  /** @param {Binding} binding @returns {Data} */
-  #read({ type, address, bytes }) {
-    return new TYPES[type](this.#bytes.slice(address, address + bytes).buffer);
+  /** @param {number} index @param {readonly Data[]} feeds */
+  #prepare(index, feeds) {
+    this.#team?.signal();
+    this.#places.write(index, feeds);
   }
 
   /** @param {number} index @param {number} i @param {unknown} error */

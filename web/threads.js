@@ -4,7 +4,7 @@
  * none is left, and goes on when all are done. A thread that is late finds nothing left to take; nobody waits for it.
  */
 
-import { EngineError } from "./errors.js";
+import { startWorker } from "./worker.js";
 
 /**
  * @typedef {import("./plan.js").Step} Step
@@ -17,8 +17,8 @@ import { EngineError } from "./errors.js";
  * @property {WebAssembly.Module} module
  * @property {WebAssembly.Memory} memory
  * @property {Step[][]} plans
- * @property {SharedArrayBuffer} buffer times of the steps' ends (float64), then the words
  * @property {number} threads
+ * @property {SharedArrayBuffer} buffer times of the steps' ends (float64), then the words
  * @property {number} thread which of them; 0 begins the runs
  */
 
@@ -69,9 +69,16 @@ export class Team {
   #times;
   /** @type {Job[]} */
   #jobs;
+  #others;
+  #mayWait = mayWait();
 
-  /** @param {Membership} membership @param {WebAssembly.Exports} exports */
-  constructor({ plans, buffer, threads, thread }, exports) {
+  /**
+   * @param {Membership} membership
+   * @param {WebAssembly.Exports} exports the kernels of this thread
+   * @param {Worker[]} [others] the threads that end with it
+   */
+  constructor({ plans, buffer, threads, thread }, exports, others = []) {
+    this.#others = others;
     const steps = Math.max(...plans.map(({ length }) => length));
     this.#times = new Float64Array(buffer, 0, steps);
     this.#words = new Int32Array(buffer, 8 * steps);
@@ -119,6 +126,11 @@ export class Team {
     return this.#times;
   }
 
+  /** End the other threads. */
+  end() {
+    for (const worker of this.#others) worker.terminate();
+  }
+
   /** Take part in all runs for ever. */
   serve() {
     const words = this.#words;
@@ -159,7 +171,7 @@ export class Team {
   #until(word, least) {
     const words = this.#words;
     for (let spins = 0; ((Atomics.load(words, word) - least) | 0) < 0; spins++) {
-      if (spins < SPINS) continue;
+      if (spins < SPINS || !this.#mayWait) continue;
       const event = Atomics.load(words, EVENT);
       Atomics.add(words, SLEEPERS, 1);
       if (((Atomics.load(words, word) - least) | 0) < 0) Atomics.wait(words, EVENT, event);
@@ -175,29 +187,34 @@ export class Team {
   }
 }
 
+/** Whether this thread may sleep; a page's own may not, and spins until the others are done with their pieces. */
+function mayWait() {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1); // it is 0, so there is nothing to wait for
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * A team of this thread and others, which take part in runs as soon as they have started. One that cannot start, or dies,
- * is an error of this Worker.
- * @param {WebAssembly.Module} module
- * @param {WebAssembly.Memory} memory
- * @param {Step[][]} plans
- * @param {number} threads
+ * A team of this thread and others, which take part in runs as soon as they have started.
+ * @param {Pick<Membership, "module" | "memory" | "plans" | "threads">} shared
  * @param {WebAssembly.Exports} exports the kernels of this thread
+ * @param {(error: Error) => void} onFailure told when one cannot start, or dies
  */
-export function gather(module, memory, plans, threads, exports) {
+export function gather(shared, exports, onFailure) {
+  const { plans, threads } = shared;
   const words = plans.map(plan => plan.reduce((sum, step) => sum + cut(step, threads).length, 2));
   const steps = Math.max(...plans.map(({ length }) => length));
   const buffer = new SharedArrayBuffer(8 * steps + 4 * words.reduce((sum, n) => sum + n, JOBS));
-  const membership = { module, memory, plans, buffer, threads, thread: 0 };
+  const workers = [];
   for (let thread = 1; thread < threads; thread++) {
-    const worker = new Worker(self.location.href, { type: "module" });
-    worker.onerror = event => {
-      worker.terminate();
-      throw new EngineError(`a thread failed: ${event.message ?? "its script could not be loaded"}`);
-    };
-    worker.postMessage({ join: { ...membership, thread } });
+    const worker = startWorker("a thread", onFailure);
+    worker.postMessage({ join: { ...shared, buffer, thread } });
+    workers.push(worker);
   }
-  return new Team(membership, exports);
+  return new Team({ ...shared, buffer, thread: 0 }, exports, workers);
 }
 
 /** Be a thread: called in a Worker of its own, never returns. @param {Membership} membership */

@@ -1,11 +1,11 @@
 // @ts-check
-/** TinyInfer as an application uses it: the session's Worker, and the way there and back, are part of a run. */
+/** TinyInfer as an application uses it, in the page itself or in the session's Worker: then the way there counts, too. */
 
 import { InferenceSession, Tensor } from "/tinyinfer/index.js";
 import { start } from "./page.js";
 
-start(async ({ model, threads, tier }, feeds) => {
-  const options = /** @type {object} */ ({ threads, tier });
+start(async ({ model, threads, tier, worker }, feeds) => {
+  const options = /** @type {object} */ ({ threads, tier, worker });
   const [session, given] = await Promise.all([InferenceSession.create(model, options), feeds]);
   const tensors = Object.fromEntries(
     given.map(({ name, type, dims, data }) => [name, new Tensor(type, data, dims)]),
