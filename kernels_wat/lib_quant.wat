@@ -3,25 +3,6 @@
 ;; Eight-bit tensors are handled as int8: the sign bit of uint8 is flipped on the way in and out (`flip` 0x80… or 0), which
 ;; moves numbers and zero points by 128. Sums are int32 and wrap.
 (module
-  (type $dot
-    (func (param i32 i32 i32 i32 i32 i32 v128 v128 v128 v128 v128 v128 v128 v128)
-          (result v128 v128 v128 v128 v128 v128 v128 v128)))
-
-  ;; n bytes at `from`, signs flipped, as int16 at `to`; up to seven more are read and written.
-  (func $widen! (param $to i32) (param $from i32) (param $n i32) (param $flip v128)
-    (local $p i32) (local $q i32) (local $end i32)
-    (local.set $p (local.get $from))
-    (local.set $q (local.get $to))
-    (local.set $end (i32.add (local.get $from) (local.get $n)))
-    (block $done
-      (loop $vectors
-        (br_if $done (i32.ge_u (local.get $p) (local.get $end)))
-        (v128.store (local.get $q)
-          (i16x8.extend_low_i8x16_s (v128.xor (v128.load64_zero (local.get $p)) (local.get $flip))))
-        (local.set $p (i32.add (local.get $p) (i32.const 8)))
-        (local.set $q (i32.add (local.get $q) (i32.const 16)))
-        (br $vectors))))
-
   ;; nearest(v) − base as integers, ties to even. |v| < 2²², so that adding 1.5·2²³ rounds once and leaves the integer in
   ;; the low bits; base = 0x4b400000 − zero point.
   (func $nearest_x32! (param $v v128) (param $base v128) (result v128)
@@ -40,8 +21,13 @@
   ;; Bytes of a sign flip in all lanes.
   (func $flip! (param $f i32) (result v128) (i8x16.splat (local.get $f)))
 
+  ;; The sign flip of bytes that are int16 already: x ^ 0x80 as bytes is x ^ 0xff80 once they are widened.
+  (func $flip16! (param $f i32) (result v128) (i16x8.splat (i32.sub (i32.const 0) (local.get $f))))
+
   ;; How eight sums become int16: two vectors of sums and of multipliers, bounds, base.
   (type $requantize (func (param v128 v128 v128 v128 v128 v128 v128) (result v128)))
+  ;; What becomes of the bytes then: the vector and its bounds.
+  (type $clip (func (param v128 v128 v128) (result v128)))
   ;; A bound before the zero point is added, and the zero point, as the vector that goes with it.
   (type $bound (func (param f32 i32) (result v128)))
 
@@ -53,20 +39,28 @@
         (local.get $lo) (local.get $hi) (local.get $base))
       (call $round_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $v1)) (local.get $s1))
         (local.get $lo) (local.get $hi) (local.get $base))))
+  (func $clip_any! (param $v v128) (param $lo v128) (param $hi v128) (result v128) (local.get $v))
   (func $bound_any! (param $b f32) (param $zero i32) (result v128) (f32x4.splat (local.get $b)))
 
-  ;; Where products with multipliers are known to be below 2²²: round, then clamp, which gives the same in fewer steps.
+  ;; Where products with multipliers are known to be below 2²²: round, saturate, then clamp, which gives the same in fewer
+  ;; steps.
   (func $requantize_small! (param $v0 v128) (param $v1 v128) (param $s0 v128) (param $s1 v128)
                            (param $lo v128) (param $hi v128) (param $base v128) (result v128)
-    (i16x8.min_s
-      (i16x8.max_s
-        (i16x8.narrow_i32x4_s
-          (call $nearest_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $v0)) (local.get $s0)) (local.get $base))
-          (call $nearest_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $v1)) (local.get $s1)) (local.get $base)))
-        (local.get $lo))
-      (local.get $hi)))
+    (i16x8.narrow_i32x4_s
+      (call $nearest_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $v0)) (local.get $s0)) (local.get $base))
+      (call $nearest_x32! (f32x4.mul (f32x4.convert_i32x4_s (local.get $v1)) (local.get $s1)) (local.get $base))))
+  (func $clip_small! (param $v v128) (param $lo v128) (param $hi v128) (result v128)
+    (i8x16.min_s (i8x16.max_s (local.get $v) (local.get $lo)) (local.get $hi)))
   (func $bound_small! (param $b f32) (param $zero i32) (result v128)
-    (i16x8.splat (i32.add (i32.trunc_sat_f32_s (local.get $b)) (local.get $zero))))
+    (i8x16.splat (i32.add (i32.trunc_sat_f32_s (local.get $b)) (local.get $zero))))
+
+  ;; Whether bytes change once they are saturated: a bound or a sign flip.
+  (func $touch! (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (result i32)
+    (i32.or
+      (local.get $fy)
+      (i32.or
+        (i32.ne (i32.add (i32.trunc_sat_f32_s (local.get $lo)) (local.get $zy)) (i32.const -128))
+        (i32.ne (i32.add (i32.trunc_sat_f32_s (local.get $hi)) (local.get $zy)) (i32.const 127)))))
 
   ;; Store the first min(cols, 8) bytes of v; cols ≥ 1.
   (func $store8_x8! (param $y i32) (param $v v128) (param $cols i32)
@@ -80,15 +74,22 @@
       (v128.xor (i8x16.narrow_i16x8_s (local.get $v) (local.get $v)) (local.get $fy)) (local.get $cols)))
 
   ;; Finish one row of eight sums. s: eight multipliers, the result bytes; s = 0: the result is the sums themselves.
-  (func $finish_row8! (param $requantize (ref $requantize)) (param $y i32) (param $v0 v128) (param $v1 v128) (param $s i32)
+  (func $finish_row8! (param $requantize (ref $requantize)) (param $clip (ref $clip))
+                      (param $y i32) (param $v0 v128) (param $v1 v128) (param $s i32)
                       (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128) (param $cols i32)
+    (local $t v128)
     (if (local.get $s)
       (then
-        (call $store8_x16! (local.get $y)
+        (local.set $t
           (call_ref $requantize
             (local.get $v0) (local.get $v1) (v128.load (local.get $s)) (v128.load offset=16 (local.get $s))
-            (local.get $lo) (local.get $hi) (local.get $base) (local.get $requantize))
-          (local.get $fy) (local.get $cols)))
+            (local.get $lo) (local.get $hi) (local.get $base) (local.get $requantize)))
+        (call $store8_x8! (local.get $y)
+          (v128.xor
+            (call_ref $clip
+              (i8x16.narrow_i16x8_s (local.get $t) (local.get $t)) (local.get $lo) (local.get $hi) (local.get $clip))
+            (local.get $fy))
+          (local.get $cols)))
       (else
         (call $store_x32! (local.get $y) (local.get $v0) (local.get $cols))
         (if (i32.gt_u (local.get $cols) (i32.const 4))
@@ -96,13 +97,13 @@
             (call $store_x32! (i32.add (local.get $y) (i32.const 16)) (local.get $v1)
               (i32.sub (local.get $cols) (i32.const 4))))))))
 
-  ;; The first min(rows, 4) rows of a 4×8 tile.
-  (func $finish_tile4x8! (param $requantize (ref $requantize)) (param $y i32) (param $ld i32)
+  ;; The first min(rows, 4) rows of a 4×8 tile; `spill`: 128 bytes to be written.
+  (func $finish_tile4x8! (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $y i32) (param $ld i32)
                          (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                          (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                          (param $s i32) (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128)
-                         (param $cols i32) (param $rows i32)
-    (local $py i32) (local $s0 v128) (local $s1 v128)
+                         (param $cols i32) (param $rows i32) (param $spill i32) (param $touch i32)
+    (local $py i32) (local $end i32) (local $s0 v128) (local $s1 v128)
     (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
     (if
       (i32.and
@@ -123,8 +124,16 @@
         (local.set $t3
           (call_ref $requantize (local.get $c30) (local.get $c31) (local.get $s0) (local.get $s1)
             (local.get $lo) (local.get $hi) (local.get $base) (local.get $requantize)))
-        (local.set $t0 (v128.xor (i8x16.narrow_i16x8_s (local.get $t0) (local.get $t1)) (local.get $fy)))
-        (local.set $t2 (v128.xor (i8x16.narrow_i16x8_s (local.get $t2) (local.get $t3)) (local.get $fy)))
+        (local.set $t0 (i8x16.narrow_i16x8_s (local.get $t0) (local.get $t1)))
+        (local.set $t2 (i8x16.narrow_i16x8_s (local.get $t2) (local.get $t3)))
+        (if (local.get $touch)
+          (then
+            (local.set $t0
+              (v128.xor
+                (call_ref $clip (local.get $t0) (local.get $lo) (local.get $hi) (local.get $clip)) (local.get $fy)))
+            (local.set $t2
+              (v128.xor
+                (call_ref $clip (local.get $t2) (local.get $lo) (local.get $hi) (local.get $clip)) (local.get $fy)))))
         (v128.store64_lane 0 (local.get $y) (local.get $t0))
         (local.set $py (i32.add (local.get $y) (local.get $ld)))
         (v128.store64_lane 1 (local.get $py) (local.get $t0))
@@ -132,217 +141,255 @@
         (v128.store64_lane 0 (local.get $py) (local.get $t2))
         (v128.store64_lane 1 (i32.add (local.get $py) (local.get $ld)) (local.get $t2)))
       (else
+        (v128.store (local.get $spill) (local.get $c00)) (v128.store offset=16 (local.get $spill) (local.get $c01))
+        (v128.store offset=32 (local.get $spill) (local.get $c10)) (v128.store offset=48 (local.get $spill) (local.get $c11))
+        (v128.store offset=64 (local.get $spill) (local.get $c20)) (v128.store offset=80 (local.get $spill) (local.get $c21))
+        (v128.store offset=96 (local.get $spill) (local.get $c30)) (v128.store offset=112 (local.get $spill) (local.get $c31))
         (local.set $py (local.get $y))
-        (call $finish_row8! (local.get $requantize) (local.get $py) (local.get $c00) (local.get $c01) (local.get $s)
-          (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $cols))
-        (if (i32.gt_u (local.get $rows) (i32.const 1))
-          (then
-            (local.set $py (i32.add (local.get $py) (local.get $ld)))
-            (call $finish_row8! (local.get $requantize) (local.get $py) (local.get $c10) (local.get $c11) (local.get $s)
-              (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $cols))))
-        (if (i32.gt_u (local.get $rows) (i32.const 2))
-          (then
-            (local.set $py (i32.add (local.get $py) (local.get $ld)))
-            (call $finish_row8! (local.get $requantize) (local.get $py) (local.get $c20) (local.get $c21) (local.get $s)
-              (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $cols))))
-        (if (i32.gt_u (local.get $rows) (i32.const 3))
-          (then
-            (local.set $py (i32.add (local.get $py) (local.get $ld)))
-            (call $finish_row8! (local.get $requantize) (local.get $py) (local.get $c30) (local.get $c31) (local.get $s)
-              (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $cols)))))))
+        (local.set $end
+          (i32.add (local.get $spill) (i32.shl (call $min_u! (local.get $rows) (i32.const 4)) (i32.const 5))))
+        (loop $rows_left
+          (call $finish_row8! (local.get $requantize) (local.get $clip) (local.get $py)
+            (v128.load (local.get $spill)) (v128.load offset=16 (local.get $spill)) (local.get $s)
+            (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $cols))
+          (local.set $py (i32.add (local.get $py) (local.get $ld)))
+          (br_if $rows_left
+            (i32.lt_u (local.tee $spill (i32.add (local.get $spill) (i32.const 32))) (local.get $end)))))))
 
-  ;; Four rows of int16 times all panels: y = finish(b + Σ a·w), the first n columns of the first min(rows, 4) rows.
-  ;; a: rows `ar` bytes apart, kb bytes of each, a multiple of 16 · w: panels of kb/4 pairs of depths by eight filters, `step`
-  ;; bytes a pair: two vectors of four filters · b, s: padded to eight; s may be 0 · columns of y are `size` bytes
+  ;; Four rows of k8 bytes at p0 … p3 as int16, signs flipped: for each pair of depths the pairs of the four rows.
+  (func $interleave! (param $to i32) (param $p0 i32) (param $p1 i32) (param $p2 i32) (param $p3 i32) (param $k8 i32)
+                     (param $flip v128)
+    (local $end i32) (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
+    (local.set $end (i32.add (local.get $p0) (local.get $k8)))
+    (block $done
+      (loop $eights
+        (br_if $done (i32.ge_u (local.get $p0) (local.get $end)))
+        (local.set $t0 (local.set $t1 (local.set $t2 (local.set $t3
+          (call $transposed!
+            (v128.xor (v128.load8x8_s (local.get $p0)) (local.get $flip))
+            (v128.xor (v128.load8x8_s (local.get $p1)) (local.get $flip))
+            (v128.xor (v128.load8x8_s (local.get $p2)) (local.get $flip))
+            (v128.xor (v128.load8x8_s (local.get $p3)) (local.get $flip)))))))
+        (v128.store (local.get $to) (local.get $t0))
+        (v128.store offset=16 (local.get $to) (local.get $t1))
+        (v128.store offset=32 (local.get $to) (local.get $t2))
+        (v128.store offset=48 (local.get $to) (local.get $t3))
+        (local.set $p0 (i32.add (local.get $p0) (i32.const 8)))
+        (local.set $p1 (i32.add (local.get $p1) (i32.const 8)))
+        (local.set $p2 (i32.add (local.get $p2) (i32.const 8)))
+        (local.set $p3 (i32.add (local.get $p3) (i32.const 8)))
+        (local.set $to (i32.add (local.get $to) (i32.const 64)))
+        (br $eights))))
+
+  ;; A panel of int8 weights, size bytes, as int16.
+  (func $widen_panel! (param $to i32) (param $w i32) (param $size i32)
+    (local $end i32)
+    (local.set $end (i32.add (local.get $w) (local.get $size)))
+    (block $done
+      (loop $vectors
+        (br_if $done (i32.ge_u (local.get $w) (local.get $end)))
+        (v128.store (local.get $to) (v128.load8x8_s (local.get $w)))
+        (v128.store offset=16 (local.get $to) (v128.load8x8_s offset=8 (local.get $w)))
+        (v128.store offset=32 (local.get $to) (v128.load8x8_s offset=16 (local.get $w)))
+        (v128.store offset=48 (local.get $to) (v128.load8x8_s offset=24 (local.get $w)))
+        (local.set $to (i32.add (local.get $to) (i32.const 64)))
+        (local.set $w (i32.add (local.get $w) (i32.const 32)))
+        (br $vectors))))
+
+  ;; Blocks: r rows that are computed together, a multiple of four. Their scratch, for k8 depths: tiles of four interleaved
+  ;; rows, one panel as int16 (before that, four rows of bytes), and 128 bytes for the sums of tiles that are cut off.
+  (func $block_panel! (param $place i32) (param $r i32) (param $k8 i32) (result i32)
+    (i32.add (local.get $place) (i32.shl (i32.mul (local.get $r) (local.get $k8)) (i32.const 1))))
+  (func $block_bytes! (param $r i32) (param $k8 i32) (result i32)
+    (i32.add
+      (i32.mul (local.get $k8) (i32.add (i32.shl (local.get $r) (i32.const 1)) (i32.const 16))) (i32.const 128)))
+
+  ;; The interleaved rows of a block times all panels: y = finish(b + Σ a·w), the first n columns of the first `rows` rows.
+  ;; w: panels of k8/2 pairs of depths by eight filters, int8 or int16 (wide) · b, s: padded to eight; s may be 0
   ;; v128      8 acc + 2 w + 1 a + 1 product = 12 of 16
-  (func $panels! (param $dot (ref $dot)) (param $requantize (ref $requantize)) (param $step i32)
-                 (param $y i32) (param $ld i32) (param $a i32) (param $ar i32) (param $w i32) (param $b i32) (param $s i32)
-                 (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128)
-                 (param $kb i32) (param $n i32) (param $rows i32)
-    (local $j i32) (local $py i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $end i32)
-    (local $dw i32) (local $dy i32) (local $ds i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
+  ;;
+  ;;             w0   w1    eight filters
+  ;;    a0 ─▶   c00  c01
+  ;;    a1 ─▶   c10  c11
+  ;;    a2 ─▶   c20  c21
+  ;;    a3 ─▶   c30  c31
+  (func $panels! (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $wide i32)
+                 (param $y i32) (param $ld i32) (param $place i32) (param $panel i32)
+                 (param $w i32) (param $b i32) (param $s i32)
+                 (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128) (param $touch i32)
+                 (param $k8 i32) (param $n i32) (param $rows i32)
+    (local $pw i32) (local $pb i32) (local $ps i32) (local $py i32) (local $a i32) (local $end i32) (local $spill i32)
+    (local $left i32) (local $size i32) (local $dy i32) (local $ds i32)
     (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
     (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
-    (local.set $p1 (i32.add (local.get $a) (select (local.get $ar) (i32.const 0) (i32.gt_u (local.get $rows) (i32.const 1)))))
-    (local.set $p2 (i32.add (local.get $p1) (select (local.get $ar) (i32.const 0) (i32.gt_u (local.get $rows) (i32.const 2)))))
-    (local.set $p3 (i32.add (local.get $p2) (select (local.get $ar) (i32.const 0) (i32.gt_u (local.get $rows) (i32.const 3)))))
-    (local.set $end (i32.add (local.get $a) (local.get $kb)))
     (local.set $pw (local.get $w))
     (local.set $pb (local.get $b))
     (local.set $ps (local.get $s))
-    (local.set $py (local.get $y))
-    (local.set $dw (i32.mul (i32.shr_u (local.get $kb) (i32.const 2)) (local.get $step)))
+    (local.set $size (i32.shl (local.get $k8) (i32.const 3)))
+    (local.set $spill (i32.add (local.get $panel) (i32.shl (local.get $size) (i32.const 1))))
     (local.set $dy (select (i32.const 8) (i32.const 32) (local.get $s)))
     (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $s)))
-    (local.set $j (local.get $n))
     (loop $columns
-      (local.set $c00 (v128.load (local.get $pb)))
-      (local.set $c01 (v128.load offset=16 (local.get $pb)))
-      (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
-      (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
-      (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
-      (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
-      (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-        (call_ref $dot
-          (local.get $a) (local.get $p1) (local.get $p2) (local.get $p3) (local.get $pw) (local.get $end)
+      (if (i32.eq (local.get $wide) (i32.const 1))
+        (then (local.set $panel (local.get $pw)))
+        (else
+          (if (i32.ne (local.get $rows) (i32.const 1))
+            (then (call $widen_panel! (local.get $panel) (local.get $pw) (local.get $size))))))
+      (local.set $a (local.get $place))
+      (local.set $py (local.get $y))
+      (local.set $left (local.get $rows))
+      (loop $tiles
+        (local.set $c00 (v128.load (local.get $pb)))
+        (local.set $c01 (v128.load offset=16 (local.get $pb)))
+        (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
+        (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
+        (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
+        (local.set $end (i32.add (local.get $a) (local.get $size)))
+        (if (i32.ne (local.get $left) (i32.const 1))
+          (then
+            (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+            (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+              (call $dot4x8!
+                (local.get $a) (local.get $panel) (local.get $end)
+                (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)))))))))))
+          (else
+            (if
+              (i32.and
+                (i32.ne (local.get $wide) (i32.const 1)) (i32.eq (local.get $rows) (i32.const 1)))
+              (then
+                (local.set $c00 (local.set $c01
+                  (call $dot1x8! (ref.func $widened!) (i32.const 8) (local.get $a) (local.get $pw) (local.get $end)
+                    (local.get $c00) (local.get $c01)))))
+              (else
+                (local.set $c00 (local.set $c01
+                  (call $dot1x8! (ref.func $whole!) (i32.const 16) (local.get $a) (local.get $panel) (local.get $end)
+                    (local.get $c00) (local.get $c01))))))))
+        (call $finish_tile4x8! (local.get $requantize) (local.get $clip) (local.get $py) (local.get $ld)
           (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-          (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31) (local.get $dot))))))))))
-      (call $finish_tile4x8! (local.get $requantize) (local.get $py) (local.get $ld)
-        (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-        (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
-        (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy) (local.get $j) (local.get $rows))
-      (local.set $pw (i32.add (local.get $pw) (local.get $dw)))
+          (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
+          (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
+          (local.get $n) (local.get $left) (local.get $spill) (local.get $touch))
+        (local.set $a (local.get $end))
+        (local.set $py (i32.add (local.get $py) (i32.shl (local.get $ld) (i32.const 2))))
+        (br_if $tiles
+          (i32.gt_s (local.tee $left (i32.sub (local.get $left) (i32.const 4))) (i32.const 0))))
+      (local.set $pw (i32.add (local.get $pw) (i32.shl (local.get $size) (local.get $wide))))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
-      (local.set $py (i32.add (local.get $py) (local.get $dy)))
+      (local.set $y (i32.add (local.get $y) (local.get $dy)))
       (local.set $ps (i32.add (local.get $ps) (local.get $ds)))
-      (local.set $j (i32.sub (local.get $j) (i32.const 8)))
-      (br_if $columns (i32.gt_s (local.get $j) (i32.const 0)))))
+      (br_if $columns
+        (i32.gt_s (local.tee $n (i32.sub (local.get $n) (i32.const 8))) (i32.const 0)))))
 
-  ;; c[r] += Σ a[r]·w over the depths from a0 up to `end`, eight at a time; weights int8.
-  (func $dot4x8_w8! (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32) (param $w i32) (param $end i32)
+  ;; c[r] += Σ a[r]·w over the depths from a up to `end`, eight at a time.
+  (func $dot4x8! (param $a i32) (param $w i32) (param $end i32)
                  (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                  (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                  (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $w0 v128) (local $w1 v128) (local $v v128)
     (block $done
+      (br_if $done (i32.ge_u (local.get $a) (local.get $end)))
       (loop $eights
-        (br_if $done (i32.ge_u (local.get $a0) (local.get $end)))
-        (local.set $w0 (v128.load8x8_s (local.get $w)))
-        (local.set $w1 (v128.load8x8_s offset=8 (local.get $w)))
-        (local.set $v (v128.load32_splat (local.get $a0)))
-        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a1)))
-        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a2)))
-        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a3)))
-        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $w0 (v128.load8x8_s offset=16 (local.get $w)))
-        (local.set $w1 (v128.load8x8_s offset=24 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a0)))
-        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a1)))
-        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a2)))
-        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a3)))
-        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $w0 (v128.load8x8_s offset=32 (local.get $w)))
-        (local.set $w1 (v128.load8x8_s offset=40 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a0)))
-        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a1)))
-        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a2)))
-        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a3)))
-        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $w0 (v128.load8x8_s offset=48 (local.get $w)))
-        (local.set $w1 (v128.load8x8_s offset=56 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a0)))
-        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a1)))
-        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a2)))
-        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a3)))
-        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
-        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
-        (local.set $w (i32.add (local.get $w) (i32.const 64)))
-        (br $eights)))
-    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
-
-  ;; c[r] += Σ a[r]·w over the depths from a0 up to `end`, eight at a time; weights int16.
-  (func $dot4x8_w16! (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32) (param $w i32) (param $end i32)
-                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
-                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
-                 (result v128 v128 v128 v128 v128 v128 v128 v128)
-    (local $w0 v128) (local $w1 v128) (local $v v128)
-    (block $done
-      (loop $eights
-        (br_if $done (i32.ge_u (local.get $a0) (local.get $end)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
-        (local.set $v (v128.load32_splat (local.get $a0)))
+        (local.set $v (v128.load32_splat (local.get $a)))
         (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a1)))
+        (local.set $v (v128.load32_splat offset=4 (local.get $a)))
         (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a2)))
+        (local.set $v (v128.load32_splat offset=8 (local.get $a)))
         (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat (local.get $a3)))
+        (local.set $v (v128.load32_splat offset=12 (local.get $a)))
         (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
         (local.set $w0 (v128.load offset=32 (local.get $w)))
         (local.set $w1 (v128.load offset=48 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a0)))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a)))
         (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a1)))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a)))
         (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a2)))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a)))
         (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a3)))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a)))
         (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
         (local.set $w0 (v128.load offset=64 (local.get $w)))
         (local.set $w1 (v128.load offset=80 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a0)))
+        (local.set $v (v128.load32_splat offset=32 (local.get $a)))
         (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a1)))
+        (local.set $v (v128.load32_splat offset=36 (local.get $a)))
         (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a2)))
+        (local.set $v (v128.load32_splat offset=40 (local.get $a)))
         (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a3)))
+        (local.set $v (v128.load32_splat offset=44 (local.get $a)))
         (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
         (local.set $w0 (v128.load offset=96 (local.get $w)))
         (local.set $w1 (v128.load offset=112 (local.get $w)))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a0)))
+        (local.set $v (v128.load32_splat offset=48 (local.get $a)))
         (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a1)))
+        (local.set $v (v128.load32_splat offset=52 (local.get $a)))
         (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a2)))
+        (local.set $v (v128.load32_splat offset=56 (local.get $a)))
         (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a3)))
+        (local.set $v (v128.load32_splat offset=60 (local.get $a)))
         (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
         (local.set $w (i32.add (local.get $w) (i32.const 128)))
-        (br $eights)))
+        (br_if $eights
+          (i32.lt_u (local.tee $a (i32.add (local.get $a) (i32.const 64))) (local.get $end)))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
+
+  ;; The first row alone, of weights that are loaded by `load`, `step` bytes a vector.
+  (func $dot1x8! (param $load (ref $splat)) (param $step i32) (param $a i32) (param $w i32) (param $end i32)
+                 (param $c0 v128) (param $c1 v128) (result v128 v128)
+    (local $v v128) (local $u v128)
+    (block $done
+      (br_if $done (i32.ge_u (local.get $a) (local.get $end)))
+      (loop $eights
+        (local.set $v (v128.load32_splat (local.get $a)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c0 (i32x4.add (local.get $c0) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c1 (i32x4.add (local.get $c1) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c0 (i32x4.add (local.get $c0) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c1 (i32x4.add (local.get $c1) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $v (v128.load32_splat offset=32 (local.get $a)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c0 (i32x4.add (local.get $c0) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c1 (i32x4.add (local.get $c1) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $v (v128.load32_splat offset=48 (local.get $a)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c0 (i32x4.add (local.get $c0) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (local.set $u (call_ref $splat (local.get $w) (local.get $load)))
+        (local.set $c1 (i32x4.add (local.get $c1) (i32x4.dot_i16x8_s (local.get $v) (local.get $u))))
+        (local.set $w (i32.add (local.get $w) (local.get $step)))
+        (br_if $eights
+          (i32.lt_u (local.tee $a (i32.add (local.get $a) (i32.const 64))) (local.get $end)))))
+    (local.get $c0) (local.get $c1))
+  (func $widened! (param $p i32) (result v128) (v128.load8x8_s (local.get $p)))
+  (func $whole! (param $p i32) (result v128) (v128.load (local.get $p)))
 )

@@ -4,8 +4,8 @@
 ;;           W int16 packed [⌈c/8⌉][pairs of taps][8][2]. Taps are paired in row-major order, the last with zeros; those of a 3×3
 ;;           kernel with dilations 1 and strides of columns up to 2: 00-10 01-11 02-12 20-21 22-zeros (row, column)
 ;;           b, s padded to eight; s = 0: y is the int32 sums · b holds the correction for the zero point of x
-;; Requires  |sum·s| < 2²² · c bytes at `pad`, each the zero point of x · `scratch`: max(27, kh·kw + 1)·c + 16 bytes for each output row, of
-;;           which the rows m0:m1 are used
+;; Requires  |sum·s| < 2²² · c bytes at `pad`, each the zero point of x
+;;           `scratch`: max(27, kh·kw + 1)·c + 144 bytes for each output row, of which the rows m0:m1 are used
 ;; Writes    output rows m0 ≤ n·oh + row < m1, and the scratch
 ;; Tiles     four pixels by eight channels for the 3×3 kernels. Windows that touch the padding, or have their signs
 ;;           flipped, are copied to the scratch.
@@ -52,7 +52,7 @@
   ;; dx: bytes between kernel rows, px: between pixels. The first min(rows, 4) pixels are stored, ld bytes apart.
   (func $dw_tile1! (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
                  (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
-                 (param $fy v128) (param $c i32) (param $rows i32)
+                 (param $fy v128) (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
     (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
@@ -169,12 +169,12 @@
       (local.set $v (call $pairs_high! (local.get $s) (local.get $t)))
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
-      (call $finish_tile4x8! (ref.func $requantize_small!)
+      (call $finish_tile4x8! (ref.func $requantize_small!) (ref.func $clip_small!)
         (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
         (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
         (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
         (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
-        (i32.sub (local.get $c) (local.get $j)) (local.get $rows))
+        (i32.sub (local.get $c) (local.get $j)) (local.get $rows) (local.get $spill) (local.get $touch))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -185,7 +185,7 @@
   ;; dx: bytes between kernel rows, px: between pixels. The first min(rows, 4) pixels are stored, ld bytes apart.
   (func $dw_tile2! (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
                  (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
-                 (param $fy v128) (param $c i32) (param $rows i32)
+                 (param $fy v128) (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
     (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
@@ -324,12 +324,12 @@
       (local.set $v (call $pairs_high! (local.get $s) (local.get $t)))
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
-      (call $finish_tile4x8! (ref.func $requantize_small!)
+      (call $finish_tile4x8! (ref.func $requantize_small!) (ref.func $clip_small!)
         (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
         (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
         (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
         (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
-        (i32.sub (local.get $c) (local.get $j)) (local.get $rows))
+        (i32.sub (local.get $c) (local.get $j)) (local.get $rows) (local.get $spill) (local.get $touch))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -363,7 +363,7 @@
         (local.set $p (i32.add (local.get $p) (i32.shl (local.get $c) (i32.const 1))))
         (local.set $pw (i32.add (local.get $pw) (i32.const 32)))
         (br_if $taps (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-      (call $finish_row8! (ref.func $requantize_small!) (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4)))
+      (call $finish_row8! (ref.func $requantize_small!) (ref.func $clip_small!) (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4)))
         (local.get $l) (local.get $h) (local.get $ps) (local.get $lo) (local.get $hi)
         (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))
       (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
@@ -379,9 +379,11 @@
     (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfx v128)
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $wide i32)
     (local $ox i32) (local $left i32) (local $columns i32) (local $from i32) (local $line i32) (local $each i32)
+    (local $spill i32) (local $touch i32)
     (local.set $vlo (call $bound_small! (local.get $lo) (local.get $zy)))
     (local.set $vhi (call $bound_small! (local.get $hi) (local.get $zy)))
     (local.set $base (call $base! (local.get $zy)))
+    (local.set $touch (call $touch! (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)))
     (local.set $vfy (call $flip! (local.get $fy)))
     (local.set $vfx (call $flip! (local.get $fx)))
     (local.set $wide
@@ -395,7 +397,8 @@
     (local.set $each (select (local.get $each) (i32.const 27) (i32.gt_u (local.get $each) (i32.const 27))))
     (local.set $place
       (i32.add (local.get $scratch)
-        (i32.mul (local.get $m0) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 16)))))
+        (i32.mul (local.get $m0) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 144)))))
+    (local.set $spill (i32.add (local.get $place) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 16))))
     (local.set $m (local.get $m0))
     (block $done
       (loop $rows
@@ -440,12 +443,12 @@
                   (call $dw_tile1! (local.get $out) (local.get $py) (local.get $from)
                     (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
                     (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $c)
-                    (i32.sub (local.get $ow) (local.get $ox))))
+                    (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
                 (else
                   (call $dw_tile2! (local.get $out) (local.get $py) (local.get $from)
                     (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
                     (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $c)
-                    (i32.sub (local.get $ow) (local.get $ox)))))
+                    (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch))))
               (local.set $out (i32.add (local.get $out) (i32.shl (local.get $py) (i32.const 2))))
               (local.set $ox (i32.add (local.get $ox) (i32.const 4))))
             (else

@@ -1,51 +1,61 @@
 ;; qlinear_matmul — Y[m,n] = saturate(round((b[n] + Σk A[m,k]·W[k,n])·s[n]) + zero point), and products of int8 as int32
 ;; Order     integers are exact (int32 wraps); then one product, clamp to [lo, hi], round to even, + zy
-;; Layout    A bytes in rows lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
+;; Layout    A m rows of bytes, lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
 ;;           padding · b, s padded to 8; s = 0: Y is the int32 sums · Y rows ldc bytes apart, signs flipped by fy
 ;;           b holds the correction for the zero point of A, see i8_qgemm_bias
-;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: 2·k8 + 16 bytes for each row, of which the rows m0:m1 are used
-;; Writes    exactly Y[m0:m1, 0:n] and the scratch
+;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: $block_bytes! for each block of r rows
+;; Writes    exactly Y[r·m0:r·m1, 0:n] up to row m, and the scratch of these blocks
 (module
-  (func $i8_qgemm! (param $dot (ref $dot)) (param $requantize (ref $requantize)) (param $bound (ref $bound)) (param $step i32)
+  (func $i8_qgemm!
+    (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $bound (ref $bound)) (param $wide i32)
     (param $y i32) (param $scratch i32) (param $a i32) (param $w i32) (param $b i32) (param $s i32)
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fa i32)
-    (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
+    (param $m i32) (param $r i32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfa v128)
-    (local $i i32) (local $r i32) (local $rows i32) (local $row i32) (local $kb i32) (local $place i32)
+    (local $i i32) (local $last i32) (local $rows i32) (local $k8 i32) (local $place i32) (local $to i32) (local $end i32)
+    (local $p i32) (local $p1 i32) (local $p2 i32) (local $final i32) (local $panel i32) (local $touch i32)
     (local.set $vlo (call_ref $bound (local.get $lo) (local.get $zy) (local.get $bound)))
     (local.set $vhi (call_ref $bound (local.get $hi) (local.get $zy) (local.get $bound)))
     (local.set $base (call $base! (local.get $zy)))
+    (local.set $touch (call $touch! (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)))
     (local.set $vfy (call $flip! (local.get $fy)))
-    (local.set $vfa (call $flip! (local.get $fa)))
-    (local.set $kb (i32.shl (i32.and (i32.add (local.get $k) (i32.const 7)) (i32.const -8)) (i32.const 1)))
-    (local.set $row (i32.add (local.get $kb) (i32.const 16)))
-    (local.set $place (i32.add (local.get $scratch) (i32.mul (local.get $m0) (local.get $row))))
-    (local.set $i (local.get $m0))
+    (local.set $vfa (call $flip16! (local.get $fa)))
+    (local.set $k8 (i32.and (i32.add (local.get $k) (i32.const 7)) (i32.const -8)))
+    (local.set $place (i32.add (local.get $scratch) (i32.mul (local.get $m0) (call $block_bytes! (local.get $r) (local.get $k8)))))
+    (local.set $panel (call $block_panel! (local.get $place) (local.get $r) (local.get $k8)))
+    (local.set $i (i32.mul (local.get $m0) (local.get $r)))
+    (local.set $last (call $min_u! (i32.mul (local.get $m1) (local.get $r)) (local.get $m)))
     (block $done
-      (loop $tiles
-        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
-        (local.set $rows (call $min_u! (i32.sub (local.get $m1) (local.get $i)) (i32.const 4)))
-        (local.set $r (i32.const 0))
-        (loop $widening
-          (call $widen!
-            (i32.add (local.get $place) (i32.mul (local.get $r) (local.get $row)))
-            (i32.add (local.get $a) (i32.mul (i32.add (local.get $i) (local.get $r)) (local.get $lda)))
-            (local.get $k) (local.get $vfa))
-          (br_if $widening
-            (i32.lt_u (local.tee $r (i32.add (local.get $r) (i32.const 1))) (local.get $rows))))
-        (call $panels! (local.get $dot) (local.get $requantize) (local.get $step)
+      (loop $blocks
+        (br_if $done (i32.ge_u (local.get $i) (local.get $last)))
+        (local.set $rows (call $min_u! (i32.sub (local.get $last) (local.get $i)) (local.get $r)))
+        ;; Past the last row, the last one again.
+        (local.set $p (i32.add (local.get $a) (i32.mul (local.get $i) (local.get $lda))))
+        (local.set $final
+          (i32.add (local.get $p) (i32.mul (i32.sub (local.get $rows) (i32.const 1)) (local.get $lda))))
+        (local.set $to (local.get $place))
+        (loop $fours
+          (local.set $p1 (call $min_u! (i32.add (local.get $p) (local.get $lda)) (local.get $final)))
+          (local.set $p2 (call $min_u! (i32.add (local.get $p1) (local.get $lda)) (local.get $final)))
+          (call $interleave! (local.get $to) (local.get $p) (local.get $p1) (local.get $p2)
+            (call $min_u! (i32.add (local.get $p2) (local.get $lda)) (local.get $final))
+            (local.get $k8) (local.get $vfa))
+          (local.set $to (i32.add (local.get $to) (i32.shl (local.get $k8) (i32.const 3))))
+          (br_if $fours
+            (i32.le_u (local.tee $p (i32.add (local.get $p) (i32.shl (local.get $lda) (i32.const 2)))) (local.get $final))))
+        (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
-          (local.get $place) (local.get $row) (local.get $w) (local.get $b) (local.get $s)
-          (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy)
-          (local.get $kb) (local.get $n) (local.get $rows))
-        (local.set $i (i32.add (local.get $i) (i32.const 4)))
-        (br $tiles))))
+          (local.get $place) (local.get $panel) (local.get $w) (local.get $b) (local.get $s)
+          (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $touch)
+          (local.get $k8) (local.get $n) (local.get $rows))
+        (local.set $i (i32.add (local.get $i) (local.get $r)))
+        (br $blocks))))
 
   (@kernel "i8_qgemm"
-    (call $i8_qgemm! (ref.func $dot4x8_w8!) (ref.func $requantize_small!) (ref.func $bound_small!) (i32.const 16)))
+    (call $i8_qgemm! (ref.func $requantize_small!) (ref.func $clip_small!) (ref.func $bound_small!) (i32.const 0)))
   ;; W of int16: what right operands become when packed at run time, and weights with zero points that do not fit.
   (@kernel "i8_qgemm_w16"
-    (call $i8_qgemm! (ref.func $dot4x8_w16!) (ref.func $requantize_any!) (ref.func $bound_any!) (i32.const 32)))
+    (call $i8_qgemm! (ref.func $requantize_any!) (ref.func $clip_any!) (ref.func $bound_any!) (i32.const 1)))
 
   ;; y[i] = b[i] − c[i]·z: the correction of sums for a zero point that is known at run time only. z: one byte, its sign
   ;; flipped by f; c: the sums of the weights. Elements m0 ≤ i < m1.

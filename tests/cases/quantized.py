@@ -133,8 +133,10 @@ def _product(
 
 @st.composite
 def matmul(draw: st.DrawFn, variable: bool, wide: bool = False, dynamic: bool | None = None) -> Case:
-    m, k, n = draw(near(4, 5)), draw(near(8, 16)), draw(near(8, 12))
-    left = draw(shapes(2, most=3))
+    """Some of enough rows for several blocks, which are 28 to 64 rows high."""
+    high = draw(st.integers(0, 3)) == 0
+    m, k, n = draw(st.integers(57, 200) if high else near(4, 5)), draw(near(8, 16)), draw(near(8, 12))
+    left = () if high else draw(shapes(2, most=3))
     right: tuple[int, ...] = ()
     if variable:
         right = tuple(d if draw(st.integers(0, 3)) else 1 for d in left[draw(st.integers(0, len(left))) :])

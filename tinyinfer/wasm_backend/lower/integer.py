@@ -32,9 +32,14 @@ def padded(k: int) -> int:
     return -(-k // DEPTH) * DEPTH
 
 
-def row_bytes(k: int) -> int:
-    """Scratch bytes of one row of k depths, widened."""
-    return 2 * padded(k) + 16
+def blocks(rows: int, k: int) -> tuple[int, int, int]:
+    """How `rows` rows of k depths are cut into blocks that a kernel handles together: the rows of a block, how many
+    blocks, and the bytes of scratch for all. Large blocks widen the weights less often, several can be shared among
+    threads.
+    """
+    each = min(max(28, min(64, 4 * math.ceil(rows / 16))), 4 * math.ceil(rows / 4))
+    count = math.ceil(rows / each)
+    return each, count, count * ((2 * each + 2 * pack.PANEL) * padded(k) + 128)
 
 
 def panels(w: Array, narrow: bool) -> Array:
@@ -178,11 +183,12 @@ def _gemm(
     sizes: tuple[int, int, int],
 ) -> None:
     """A product of `sizes` (m, k, n) with panels `w`."""
-    rows, k, n = sizes
+    m, k, n = sizes
+    r, count, scratch = blocks(m, k)
     to.step(
         "i8_qgemm" if w.dtype == np.int8 else "i8_qgemm_w16",
-        y=y, scratch=to.scratch(rows * row_bytes(k)), a=a, w=to.const(w, f"{label}.W"), b=b, **ending, fa=fa,
-        k=k, n=n, lda=k, ldc=n * _bytes(ending), m0=0, m1=rows,
+        y=y, scratch=to.scratch(scratch), a=a, w=to.const(w, f"{label}.W"), b=b, **ending, fa=fa,
+        m=m, r=r, k=k, n=n, lda=k, ldc=n * _bytes(ending), m0=0, m1=count,
     )  # fmt: skip
 
 
@@ -201,7 +207,7 @@ def _depthwise(node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Po
     geometry = window.geometry(node, (kh, kw))
     wide = (kh, kw, geometry["dh"], geometry["dw"]) == (3, 3, 1, 1) and geometry["sw"] <= 2
     order = PAIRS_3X3 if wide else tuple(range(kh * kw))
-    each = max(27, kh * kw + 1) * channels + 16
+    each = max(27, kh * kw + 1) * channels + 144
     to.step(
         "x8_qdwconv",
         y=y, scratch=to.scratch(geometry["m1"] * each), x=x,
@@ -227,7 +233,9 @@ def _general(
     each, operand = filters // group, node.operands[0]
     geometry = window.geometry(node, (kh, kw))
     pad = _padding(to, node.operands[2], depth * kw)
-    scratch = to.scratch(geometry["m1"] * 4 * row_bytes(kh * kw * depth))
+    pixels = geometry["m1"] * geometry["ow"]
+    r, count, scratch_bytes = blocks(pixels, kh * kw * depth)
+    geometry["m1"], scratch = count, to.scratch(scratch_bytes)
     scale, size = ending["s"], _bytes(ending)
     for g in range(group):
         packed = panels(w[..., g * each : (g + 1) * each].reshape(-1, each), narrow)
@@ -236,7 +244,7 @@ def _general(
             y=y + g * each * size, scratch=scratch, x=x + g * depth, w=to.const(packed, f"{node.name}.W"),
             b=b + g * each * 4, pad=pad,
             **{**ending, "s": scale + g * each * 4 if isinstance(scale, Pointer) else 0}, fx=flip(operand.dtype),
-            ic=depth, oc=each, px=depth * group, py=filters * size, **geometry,
+            m=pixels, r=r, ic=depth, oc=each, px=depth * group, py=filters * size, **geometry,
         )  # fmt: skip
 
 
@@ -274,9 +282,11 @@ def _batches(node: Node, to: Lowering) -> None:
     source = to.strided(b)
     base = to.const(pack.pad_last(start, pack.PANEL), f"{node.name}.B")
     zeros = to.input(zero_b)
-    count = panel_count(n)
-    packed, sums = to.scratch(count * padded(k) * pack.PANEL * 2, "panels"), to.scratch(4 * pack.PANEL * count, "bias")
-    scratch = to.scratch(m * row_bytes(k))
+    panels_of_b = panel_count(n)
+    packed = to.scratch(panels_of_b * padded(k) * pack.PANEL * 2, "panels")
+    sums = to.scratch(4 * pack.PANEL * panels_of_b, "bias")
+    r, count, scratch_bytes = blocks(m, k)
+    scratch = to.scratch(scratch_bytes)
     target = to.output(y)
     batch = y.shape[:-2]
     of_a = np.broadcast_to(np.arange(math.prod(a.shape[:-2])).reshape(a.shape[:-2]), batch).reshape(-1)
@@ -293,11 +303,11 @@ def _batches(node: Node, to: Lowering) -> None:
                 "x8_qpack",
                 w=packed, y=sums, b=source.pointer + offset, bias=base, zb=zeros, za=to.input(zero_a),
                 fb=flip(b.dtype), fa=flip(a.dtype), zs=int(zero_b.type.size > 1), k=k, n=n,
-                ks=source.strides[-2], ns=source.strides[-1], m0=0, m1=count,
+                ks=source.strides[-2], ns=source.strides[-1], m0=0, m1=panels_of_b,
             )  # fmt: skip
         size = _bytes(ending)
         to.step(
             "i8_qgemm_w16",
             y=target + int(entry) * m * n * size, scratch=scratch, a=left + int(of_a[entry]) * m * k, w=packed, b=sums,
-            **ending, fa=flip(a.dtype), k=k, n=n, lda=k, ldc=n * size, m0=0, m1=m,
+            **ending, fa=flip(a.dtype), m=m, r=r, k=k, n=n, lda=k, ldc=n * size, m0=0, m1=count,
         )  # fmt: skip
