@@ -2,14 +2,14 @@
 ;; Order     acc = b; k ascending: acc = madd(a, w, acc); then + r, one rounding
 ;; Layout    A rows lda bytes apart · W packed [⌈n/8⌉][k][8], zeros in the last panel · b padded to 8
 ;;           C, R rows ldc bytes apart; r = 0 means no residual; r = c allowed
-;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of R
-;; Tiles     $tile_rows! rows by one panel; of the rows left over, two by two panels, one by four
+;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of C and R
+;; Tiles     $tile_rows! or four rows by one panel; of the rows left over, two by two panels, one by four
 (module
   (func $f32_gemm (export "f32_gemm")
     (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
     (param $lo f32) (param $hi f32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32)
     (param $m0 i32) (param $m1 i32)
-    (local $vlo v128) (local $vhi v128) (local $tiles i32) (local $kb i32)
+    (local $vlo v128) (local $vhi v128) (local $kb i32)
     (if (i32.or (i32.ge_u (local.get $m0) (local.get $m1)) (i32.eqz (local.get $n))) (then (return)))
     (local.set $vlo (f32x4.splat (local.get $lo)))
     (local.set $vhi (f32x4.splat (local.get $hi)))
@@ -19,101 +19,210 @@
     (local.set $r
       (select (i32.add (local.get $r) (i32.mul (local.get $m0) (local.get $ldc))) (i32.const 0) (local.get $r)))
     (local.set $m1 (i32.sub (local.get $m1) (local.get $m0)))
-    (local.set $tiles (i32.div_u (local.get $m1) (call $tile_rows!)))
-    (call $whole_tiles! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
-      (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
-      (local.get $tiles))
+    (local.set $m0
+      (call $tiles! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
+        (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
+        (local.get $m1)))
     (call $left_over! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
       (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
-      (i32.mul (local.get $tiles) (call $tile_rows!)) (local.get $m1)))
+      (i32.sub (local.get $m1) (local.get $m0)) (local.get $m1)))
 
-  ;; The first tiles·$tile_rows! rows, in blocks: see $tile_block!.
-  (func $whole_tiles! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
-                      (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
-                      (param $tiles i32)
-    (local $block i32) (local $j i32) (local $panel i32) (local $rest i32) (local $dr i32) (local $p i32)
-    (local $first_a i32) (local $first_c i32)
+  ;; The rows that tiles can do; how many are left at the end. All rows meet as many panels as stay in the second cache,
+  ;; or, of long rows, a part of them: C holds the sums until the next part. Not where it is also the residual.
+  (func $tiles! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+                (param $m i32) (result i32)
+    (local $dr i32) (local $part i32) (local $width i32) (local $start i32) (local $end i32)
+    (local $k i32) (local $d i32) (local $rest i32) (local $first i32)
+    (local $pr i32) (local $plo v128) (local $phi v128)
+    (local.set $dr (i32.sub (local.get $r) (local.get $c)))
+    ;; Parts of about the same length, multiples of 16 bytes, of which the first cache holds those of a tile.
+    (local.set $part
+      (select (i32.const 4096) (i32.const 2048) (i32.gt_u (call $tile_rows!) (i32.const 4))))
+    (local.set $part
+      (select (local.get $kb)
+        (i32.and
+          (i32.add (i32.const 15)
+            (i32.div_u (local.get $kb)
+              (i32.add (i32.div_u (local.get $kb) (local.get $part)) (i32.const 1))))
+          (i32.const -16))
+        (i32.or (i32.le_u (local.get $kb) (local.get $part)) (i32.eqz (local.get $dr)))))
+    (local.set $width
+      (i32.shl
+        (i32.add
+          (i32.div_u (i32.const 0x60000) (i32.add (i32.shl (local.get $part) (i32.const 3)) (i32.const 1)))
+          (i32.const 1))
+        (i32.const 3)))
+    (local.set $start (i32.const 0))
+    (loop $groups
+      (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
+      (local.set $k (i32.const 0))
+      (loop $parts
+        (local.set $d (call $min_u! (local.get $part) (i32.sub (local.get $kb) (local.get $k))))
+        (local.set $pr (i32.const 0))
+        (local.set $plo (f32x4.splat (f32.const -inf)))
+        (local.set $phi (f32x4.splat (f32.const inf)))
+        (if (i32.eq (i32.add (local.get $k) (local.get $d)) (local.get $kb))
+          (then
+            (local.set $pr (local.get $r))
+            (local.set $plo (local.get $lo))
+            (local.set $phi (local.get $hi))))
+        (local.set $first
+          (i32.add (local.get $w)
+            (i32.add (i32.mul (local.get $start) (local.get $kb)) (i32.shl (local.get $k) (i32.const 3)))))
+        (if (i32.ge_u (local.get $m) (i32.const 16))
+          (then
+            (call $fetch! (local.get $first) (i32.sub (local.get $end) (local.get $start))
+              (local.get $kb) (local.get $d))))
+        (local.set $rest
+          (call $group! (i32.add (local.get $c) (i32.shl (local.get $start) (i32.const 2)))
+            (i32.add (local.get $a) (local.get $k)) (local.get $first)
+            (i32.add (local.get $b) (i32.shl (local.get $start) (i32.const 2)))
+            (local.get $pr) (local.get $dr) (local.get $plo) (local.get $phi) (local.get $kb)
+            (i32.sub (local.get $end) (local.get $start)) (local.get $lda) (local.get $ldc)
+            (local.get $m) (local.get $k) (local.get $d)))
+        (br_if $parts
+          (i32.lt_u (local.tee $k (i32.add (local.get $k) (local.get $d))) (local.get $kb))))
+      (br_if $groups (i32.lt_u (local.tee $start (local.get $end)) (local.get $n))))
+    (local.get $rest))
+
+  ;; The rows that tiles can do meet the n columns from panel w on, d bytes of each row from k on; how many are left.
+  ;; With k, C holds what the sums start with. With r, the residual lies dr bytes from C.
+  (func $group! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32) (param $dr i32)
+                (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+                (param $rest i32) (param $k i32) (param $d i32) (result i32)
+    (local $j i32) (local $six i32) (local $p i32) (local $panel i32)
     (local $a0 i32) (local $y0 i32) (local $c00 v128) (local $c01 v128)
     (local $a1 i32) (local $y1 i32) (local $c10 v128) (local $c11 v128)
     (local $a2 i32) (local $y2 i32) (local $c20 v128) (local $c21 v128)
     (local $a3 i32) (local $y3 i32) (local $c30 v128) (local $c31 v128)
     (local $a4 i32) (local $y4 i32) (local $c40 v128) (local $c41 v128)
     (local $a5 i32) (local $y5 i32) (local $c50 v128) (local $c51 v128)
-    (local.set $dr (i32.sub (local.get $r) (local.get $c)))
-    (local.set $block
-      (call $tile_block! (i32.mul (local.get $kb) (local.get $n)) (i32.mul (local.get $kb) (call $tile_rows!))))
-    (local.set $first_a (local.get $a))
-    (local.set $first_c (local.get $c))
-    (block $done
-      (loop $blocks
-        (br_if $done (i32.eqz (local.get $tiles)))
-        (local.set $block (call $min_u! (local.get $block) (local.get $tiles)))
-        (local.set $panel (local.get $w))
+    (local.set $a0 (local.get $a))
+    (local.set $y0 (local.get $c))
+    (block $tiles_done
+      (loop $tiles
+        (br_if $tiles_done (i32.lt_u (local.get $rest) (i32.const 4)))
+        (if (i32.gt_u (call $tile_rows!) (i32.const 4))
+          (then
+            ;; Four rows where that leaves fewer over.
+            (local.set $six (i32.lt_u (i32.rem_u (local.get $rest) (i32.const 6)) (i32.const 2)))))
         (local.set $j (i32.const 0))
+        (local.set $panel (local.get $w))
         (loop $panels
-          (local.set $rest (local.get $block))
-          (local.set $a0 (local.get $first_a))
-          (local.set $y0 (i32.add (local.get $first_c) (i32.shl (local.get $j) (i32.const 2))))
-          (loop $rows
-            (local.set $p (i32.add (local.get $b) (i32.shl (local.get $j) (i32.const 2))))
-            (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
-            (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
-            (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
-            (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
-            (local.set $a1 (i32.add (local.get $a0) (local.get $lda)))
-            (local.set $a2 (i32.add (local.get $a1) (local.get $lda)))
-            (local.set $a3 (i32.add (local.get $a2) (local.get $lda)))
-            (if (i32.gt_u (call $tile_rows!) (i32.const 4))
-              (then
-                (local.set $c40 (local.get $c00)) (local.set $c41 (local.get $c01))
-                (local.set $c50 (local.get $c00)) (local.set $c51 (local.get $c01))
-                (local.set $a4 (i32.add (local.get $a3) (local.get $lda)))
-                (local.set $a5 (i32.add (local.get $a4) (local.get $lda)))
-                (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
-                (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
-                  (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
-                    (local.get $a4) (local.get $a5)
-                    (local.get $panel) (local.get $kb)
-                    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-                    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
-                    (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51))))))))))))))
-                (local.set $a0 (i32.add (local.get $a5) (local.get $lda))))
-              (else
-                (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
-                (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                  (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
-                    (local.get $panel) (local.get $kb)
-                    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-                    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
-                (local.set $a0 (i32.add (local.get $a3) (local.get $lda)))))
-            (local.set $y1 (i32.add (local.get $y0) (local.get $ldc)))
-            (local.set $y2 (i32.add (local.get $y1) (local.get $ldc)))
-            (local.set $y3 (i32.add (local.get $y2) (local.get $ldc)))
-            (if (i32.gt_u (call $tile_rows!) (i32.const 4))
-              (then
-                (local.set $y4 (i32.add (local.get $y3) (local.get $ldc)))
-                (local.set $y5 (i32.add (local.get $y4) (local.get $ldc)))))
-            (call $store_tile!
-              (local.get $y0) (local.get $y1) (local.get $y2) (local.get $y3) (local.get $y4) (local.get $y5)
-              (local.get $r) (local.get $dr)
-              (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-              (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
-              (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)
-              (local.get $lo) (local.get $hi) (i32.sub (local.get $n) (local.get $j)))
-            (local.set $y0 (i32.add (local.get $y0) (i32.mul (local.get $ldc) (call $tile_rows!))))
-            (br_if $rows (local.tee $rest (i32.sub (local.get $rest) (i32.const 1)))))
+          (local.set $p (i32.add (local.get $b) (i32.shl (local.get $j) (i32.const 2))))
+          (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
+          (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
+          (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
+          (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
+          (local.set $c40 (local.get $c00)) (local.set $c41 (local.get $c01))
+          (local.set $c50 (local.get $c00)) (local.set $c51 (local.get $c01))
+          (if (local.get $k)
+            (then
+              (local.set $y1 (i32.add (local.get $y0) (local.get $ldc)))
+              (local.set $y2 (i32.add (local.get $y1) (local.get $ldc)))
+              (local.set $y3 (i32.add (local.get $y2) (local.get $ldc)))
+              (local.set $c00 (v128.load (local.get $y0))) (local.set $c01 (v128.load offset=16 (local.get $y0)))
+              (local.set $c10 (v128.load (local.get $y1))) (local.set $c11 (v128.load offset=16 (local.get $y1)))
+              (local.set $c20 (v128.load (local.get $y2))) (local.set $c21 (v128.load offset=16 (local.get $y2)))
+              (local.set $c30 (v128.load (local.get $y3))) (local.set $c31 (v128.load offset=16 (local.get $y3)))
+              (if (i32.and (i32.gt_u (call $tile_rows!) (i32.const 4)) (local.get $six))
+                (then
+                  (local.set $y4 (i32.add (local.get $y3) (local.get $ldc)))
+                  (local.set $y5 (i32.add (local.get $y4) (local.get $ldc)))
+                  (local.set $c40 (v128.load (local.get $y4)))
+                  (local.set $c41 (v128.load offset=16 (local.get $y4)))
+                  (local.set $c50 (v128.load (local.get $y5)))
+                  (local.set $c51 (v128.load offset=16 (local.get $y5)))))))
+          (local.set $a1 (i32.add (local.get $a0) (local.get $lda)))
+          (local.set $a2 (i32.add (local.get $a1) (local.get $lda)))
+          (local.set $a3 (i32.add (local.get $a2) (local.get $lda)))
+          (if (i32.and (i32.gt_u (call $tile_rows!) (i32.const 4)) (local.get $six))
+            (then
+              (local.set $a4 (i32.add (local.get $a3) (local.get $lda)))
+              (local.set $a5 (i32.add (local.get $a4) (local.get $lda)))
+              (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+              (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+              (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
+                (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                  (local.get $a4) (local.get $a5)
+                  (local.get $panel) (local.get $d)
+                  (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                  (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
+                  (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)))))))))))))))
+            (else
+              (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+              (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                  (local.get $panel) (local.get $d)
+                  (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                  (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
+              (local.set $c40 (local.get $c30)) (local.set $c41 (local.get $c31))
+              (local.set $c50 (local.get $c30)) (local.set $c51 (local.get $c31))))
+          (local.set $y1 (i32.add (local.get $y0) (local.get $ldc)))
+          (local.set $y2 (i32.add (local.get $y1) (local.get $ldc)))
+          (local.set $y3 (i32.add (local.get $y2) (local.get $ldc)))
+          (local.set $y4 (local.get $y3)) (local.set $y5 (local.get $y3))
+          (if (i32.and (i32.gt_u (call $tile_rows!) (i32.const 4)) (local.get $six))
+            (then
+              (local.set $y4 (i32.add (local.get $y3) (local.get $ldc)))
+              (local.set $y5 (i32.add (local.get $y4) (local.get $ldc)))))
+          (call $store_tile!
+            (local.get $y0) (local.get $y1) (local.get $y2) (local.get $y3) (local.get $y4) (local.get $y5)
+            (local.get $r) (local.get $dr)
+            (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+            (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
+            (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)
+            (local.get $lo) (local.get $hi) (i32.sub (local.get $n) (local.get $j)))
+          (local.set $y0 (i32.add (local.get $y0) (i32.const 32)))
           (local.set $panel (i32.add (local.get $panel) (i32.shl (local.get $kb) (i32.const 3))))
           (br_if $panels
             (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $n))))
-        (local.set $tiles (i32.sub (local.get $tiles) (local.get $block)))
-        (local.set $first_a
-          (i32.add (local.get $first_a)
-            (i32.mul (i32.mul (local.get $block) (call $tile_rows!)) (local.get $lda))))
-        (local.set $first_c
-          (i32.add (local.get $first_c)
-            (i32.mul (i32.mul (local.get $block) (call $tile_rows!)) (local.get $ldc))))
-        (br $blocks))))
+        ;; Back to the first panel of the group, on to the next rows.
+        (local.set $p
+          (select (i32.const 6) (i32.const 4)
+            (i32.and (i32.gt_u (call $tile_rows!) (i32.const 4)) (local.get $six))))
+        (local.set $rest (i32.sub (local.get $rest) (local.get $p)))
+        (local.set $a0 (i32.add (local.get $a0) (i32.mul (local.get $p) (local.get $lda))))
+        (local.set $y0
+          (i32.add
+            (i32.sub (local.get $y0) (i32.shl (local.get $j) (i32.const 2)))
+            (i32.mul (local.get $p) (local.get $ldc))))
+        (br $tiles)))
+    (local.get $rest))
+
+  ;; Read d/4 rows of the panels that hold `columns`, at four places far apart at the same time: tiles would wait for each
+  ;; line of memory, since they read too slowly for what comes next to be on its way.
+  (func $fetch! (param $w i32) (param $columns i32) (param $kb i32) (param $d i32)
+    (local $size i32) (local $last i32) (local $quarter i32) (local $j i32) (local $end i32)
+    (local $p0 i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
+    (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
+    (local.set $last (i32.shr_u (i32.sub (local.get $columns) (i32.const 1)) (i32.const 3)))
+    (local.set $quarter (i32.shr_u (i32.add (local.get $last) (i32.const 4)) (i32.const 2)))
+    (local.set $j (i32.const 0))
+    (loop $panels
+      (local.set $p0 (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size)))
+      (local.set $p1
+        (call $panel! (local.get $w) (local.get $j) (local.get $quarter) (local.get $last) (local.get $size)))
+      (local.set $p2
+        (call $panel! (local.get $w) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last)
+          (local.get $size)))
+      (local.set $p3
+        (call $panel! (local.get $w) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last)
+          (local.get $size)))
+      (local.set $end (i32.add (local.get $p0) (i32.shl (local.get $d) (i32.const 3))))
+      (loop $lines
+        (drop (i32.load (local.get $p0)))
+        (drop (i32.load (local.get $p1)))
+        (drop (i32.load (local.get $p2)))
+        (drop (i32.load (local.get $p3)))
+        (local.set $p1 (i32.add (local.get $p1) (i32.const 64)))
+        (local.set $p2 (i32.add (local.get $p2) (i32.const 64)))
+        (local.set $p3 (i32.add (local.get $p3) (i32.const 64)))
+        (br_if $lines
+          (i32.lt_u (local.tee $p0 (i32.add (local.get $p0) (i32.const 64))) (local.get $end))))
+      (br_if $panels
+        (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $quarter)))))
 
   ;; The rows m0 ≤ row < m1, two at a time and then one; n > 0.
   (func $left_over! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
@@ -193,17 +302,23 @@
       (local.set $c00 (v128.load (local.get $p))) (local.set $c01 (v128.load offset=16 (local.get $p)))
       (local.set $p (call $panel! (local.get $b) (local.get $j) (local.get $quarter) (local.get $last) (i32.const 32)))
       (local.set $c02 (v128.load (local.get $p))) (local.set $c03 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last) (i32.const 32)))
+      (local.set $p
+        (call $panel! (local.get $b) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last)
+          (i32.const 32)))
       (local.set $c04 (v128.load (local.get $p))) (local.set $c05 (v128.load offset=16 (local.get $p)))
-      (local.set $p (call $panel! (local.get $b) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last) (i32.const 32)))
+      (local.set $p
+        (call $panel! (local.get $b) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last)
+          (i32.const 32)))
       (local.set $c06 (v128.load (local.get $p))) (local.set $c07 (v128.load offset=16 (local.get $p)))
       (local.set $c00 (local.set $c01 (local.set $c02 (local.set $c03
       (local.set $c04 (local.set $c05 (local.set $c06 (local.set $c07
         (call $tile1x32! (local.get $a)
           (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size))
           (call $panel! (local.get $w) (local.get $j) (local.get $quarter) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last) (local.get $size))
-          (call $panel! (local.get $w) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1))
+            (local.get $last) (local.get $size))
+          (call $panel! (local.get $w) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3))
+            (local.get $last) (local.get $size))
           (local.get $kb)
           (local.get $c00) (local.get $c01) (local.get $c02) (local.get $c03)
           (local.get $c04) (local.get $c05) (local.get $c06) (local.get $c07))))))))))

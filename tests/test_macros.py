@@ -133,6 +133,18 @@ def test_parameter_assigned_on_one_path_and_read_once():
     assert assert_same(text, ("f", 0), ("f", 1)) == [30, 5]
 
 
+def test_condition_that_a_constant_decides_leaves_one_branch():
+    text = expanded_text("""
+        (func $rows! (result i32) (i32.const 4))
+        (func $f (export "f") (param $six i32) (result i32)
+          (if (result i32) (i32.and (i32.gt_u (call $rows!) (i32.const 4)) (local.get $six))
+            (then (i32.const 6))
+            (else (i32.const 5))))
+    """)
+    assert "i32.const 5" in text
+    assert "if" not in text
+
+
 def test_argument_is_computed_once_even_without_effects():
     text = expanded_text("""
         (func $square! (param $x i32) (result i32) (i32.mul (local.get $x) (local.get $x)))

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from tests.conftest import ENGINES
-from tests.differential import Case, check_case
-from tinyinfer.types import Array, Clamp
+from tests.differential import Case, assert_same_bits, check_case, describe, run_hostile
+from tinyinfer import compiler, registry
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Array, Clamp, DType, TensorType
 from tinyinfer.wasm_backend import engines
-from tinyinfer.wasm_backend.kernel_module import TIERS
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 RUNS = [(engine, tier) for engine in ENGINES for tier in TIERS if tier in engines.ENGINES[engine].tiers]
 RANDOM = np.random.default_rng(7)
-LARGE = 2 * 1024 * 1024  # bytes of weights from which tiles come in blocks
+LARGE = 2 * 1024 * 1024  # bytes of weights from which the tiles of a convolution come in blocks
 
 
 def random(*shape: int) -> Array:
@@ -32,14 +34,28 @@ def convolution(channels: int, filters: int, height: int, width: int, stride: in
     return Case("Conv", (*inputs, random(2, filters, *out)), attrs, frozenset({1, 2}))
 
 
-# The first of each pair has one block; in the second half a megabyte of rows fills more than one.
+# Weights come in groups of columns and, if rows are long, in parts of rows; many rows are worth fetching them first.
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
-@pytest.mark.parametrize("rows", [23, 80])
-def test_large_product(rows: int, engine: str, tier: str) -> None:
-    case = product(rows, 2050, 261)
-    assert case.inputs[1] is not None
-    assert case.inputs[1].nbytes > LARGE
-    check_case(case, engine, "f32_gemm", rows // 2, tier)
+@pytest.mark.parametrize("rows", [13, 80])
+@pytest.mark.parametrize(("k", "n"), [(2050, 261), (515, 390), (200, 600)])
+def test_large_product(rows: int, k: int, n: int, engine: str, tier: str) -> None:
+    check_case(product(rows, k, n), engine, "f32_gemm", rows // 2, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+def test_large_product_in_the_place_of_its_residual(engine: str, tier: str) -> None:
+    """The result cannot hold sums of a part of the rows, as long as the residual is there."""
+    builder = registry.builder("sum")
+    x, r = (builder.input(name, TensorType(DType.FLOAT, (17, n))) for name, n in (("x", 2050), ("r", 50)))
+    weights = builder.constant(random(2050, 50), "w")
+    builder.output("y", builder.add("MatMul", x, weights, None, builder.add("Neg", r)[0])[0])
+    graph, feeds = builder.build(), {"x": random(17, 2050), "r": random(17, 50)}
+    plan = compiler.lower(graph)
+    names = [parameter.name for parameter in load_kernels().signature("f32_gemm")]
+    args = dict(zip(names, plan.steps[-1].args))
+    assert args["r"] == args["c"]
+    expected = interpreter.run(graph, feeds, registry.reference_of, tier)["y"]
+    assert_same_bits(run_hostile(plan, feeds, engine, 0xFF, 6, tier)["y"], expected, describe(plan))
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
@@ -52,7 +68,7 @@ def test_large_convolution(size: int, stride: int, engine: str, tier: str) -> No
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 9, 10, 11, 13])
 @pytest.mark.parametrize("columns", [8, 24, 32, 41, 63, 72])
 def test_rows_left_over(rows: int, columns: int, engine: str, tier: str) -> None:
     check_case(product(rows, 13, columns), engine, "f32_gemm", 0, tier)
