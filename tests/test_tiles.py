@@ -74,11 +74,51 @@ def test_rows_left_over(rows: int, columns: int, engine: str, tier: str) -> None
     check_case(product(rows, 13, columns), engine, "f32_gemm", 0, tier)
 
 
+def depthwise(channels: int, height: int, width: int, stride: int = 1, pads: tuple[int, ...] = (1, 1, 1, 1)) -> Case:
+    out = [(n + before + after - 3) // stride + 1 for n, before, after in zip((height, width), pads, pads[2:])]
+    inputs = (
+        random(2, channels, height, width),
+        random(channels, 1, 3, 3),
+        random(channels),
+        random(2, channels, *out),
+    )
+    attrs = {"strides": (stride,) * 2, "pads": pads, "dilations": (1, 1), "group": channels, "clamp": Clamp(-3.0, 3.0)}
+    return Case("Conv", inputs, attrs, frozenset({1, 2}))
+
+
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
-@pytest.mark.parametrize(("height", "width"), [(70, 5), (33, 7), (6, 9)])
+@pytest.mark.parametrize(("height", "width"), [(70, 5), (33, 6), (6, 9)])
 def test_depthwise_strips(height: int, width: int, engine: str, tier: str) -> None:
-    """Narrow feature maps are cut into strips of 32 rows, wide ones into tiles of four columns."""
-    inputs = (random(2, 6, height, width), random(6, 1, 3, 3), random(6), random(2, 6, height, width))
-    attrs = {"strides": (1, 1), "pads": (1,) * 4, "dilations": (1, 1), "group": 6, "clamp": Clamp(-3.0, 3.0)}
-    case = Case("Conv", inputs, attrs, frozenset({1, 2}))
-    check_case(case, engine, "f32_dwconv", height + 3, tier)
+    """Narrow feature maps are cut into strips of 32 rows, wide ones into tiles of seven columns."""
+    check_case(depthwise(6, height, width), engine, "f32_dwconv", height + 3, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 0, 0, 0), (2, 2, 2, 2), (0, 0, 1, 1), (0, 3, 0, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("width", [7, 8, 13, 14, 16, 29])
+def test_depthwise_tiles(width: int, stride: int, pads: tuple[int, ...], engine: str, tier: str) -> None:
+    """The last tile of a row begins earlier where seven does not divide it; wide padding is left to single pixels."""
+    check_case(depthwise(5, 4, width, stride, pads), engine, "f32_dwconv", 3, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize("width", [14, 17])
+def test_depthwise_in_place(width: int, engine: str, tier: str) -> None:
+    """A residual that the result replaces is added once to every pixel, also where tiles would overlap."""
+    case = depthwise(8, 3, width)
+    x, w, bias, _ = (a for a in case.inputs if a is not None)
+    builder = registry.builder("in place")
+    pixels = builder.input("x", TensorType(DType.FLOAT, x.shape))
+    weights = builder.constant(w, "w"), builder.constant(bias, "b")
+    (residual,) = builder.add("Conv", pixels, *weights, **case.attrs)
+    (y,) = builder.add("Conv", pixels, *weights, residual, **case.attrs)
+    builder.output("y", y)
+    graph = builder.build()
+    plan = compiler.lower(graph)
+    names = [parameter.name for parameter in load_kernels().signature("f32_dwconv")]
+    *_, args = (dict(zip(names, step.args)) for step in plan.steps if step.kernel == "f32_dwconv")
+    assert args["r"] == args["y"]
+    feeds = {"x": x}
+    expected = interpreter.run(graph, feeds, registry.reference_of, tier)["y"]
+    assert_same_bits(run_hostile(plan, feeds, engine, 0xFF, 1, tier)["y"], expected, f"{engine} ({tier})")

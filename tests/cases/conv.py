@@ -26,11 +26,14 @@ def channels(draw: st.DrawFn, kind: str) -> tuple[int, int, int]:
 @st.composite
 def conv(draw: st.DrawFn, kind: str) -> Case:
     spatial = draw(st.sampled_from([1, 2, 2]))
-    kernel = tuple(draw(st.integers(1, 4)) for _ in range(spatial))
+    square = spatial == 2 and kind == "depthwise" and draw(st.booleans())
+    kernel = (3, 3) if square else tuple(draw(st.integers(1, 4)) for _ in range(spatial))
     strides = tuple(draw(st.integers(1, 3)) for _ in range(spatial))
     dilations = tuple(draw(st.integers(1, 2)) for _ in range(spatial))
     pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
     size = tuple(draw(near(4, most=9)) for _ in range(spatial))
+    if square:
+        size = (size[0], draw(near(7, 14, most=20)))
     batch = draw(st.integers(1, 2))
     group, depth, each = draw(channels(kind))
     # A unit kernel is a matrix product.
