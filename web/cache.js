@@ -67,6 +67,7 @@ async function* read(url, { headers, body }, keep, { onProgress, spare }) {
       loaded += value.length;
       onProgress?.({ url, loaded, total });
       yield value;
+      if (loaded === total) break; // it takes a while to be told that there is no more
     }
     complete = true;
   } finally {

@@ -11,7 +11,7 @@ const PAGE = 65536;
  * @typedef {import("./plan.js").Model} Model
  * @typedef {import("./plan.js").Data} Data
  * @typedef {{kernel: string, node: string, op: string, ms: number}} StepTime
- * @typedef {{call: (...args: number[]) => void, args: number[]}} Call
+ * @typedef {() => void} Call of a kernel, its arguments bound
  */
 
 export class Runtime {
@@ -67,10 +67,10 @@ export class Runtime {
       if (this.#team) {
         i = this.#team.run(index);
         // The call that failed in a thread fails here too, and says why.
-        if (i >= 0) calls[i].call(...calls[i].args);
+        if (i >= 0) calls[i]();
         if (i >= 0) throw new EngineError("a thread failed");
       } else {
-        for (; i < calls.length; i++) calls[i].call(...calls[i].args);
+        for (; i < calls.length; i++) calls[i]();
       }
     } catch (error) {
       throw this.#located(index, i, error);
@@ -91,8 +91,8 @@ export class Runtime {
     let last = now();
     const ends =
       this.#team?.time(index) ??
-      this.#calls[index].map(({ call, args }) => {
-        call(...args);
+      this.#calls[index].map(call => {
+        call();
         return now();
       });
     return steps.map((step, i) => {
@@ -147,5 +147,5 @@ function bind({ kernel, args }, exports, name) {
       typeof call === "function" ? `takes ${call.length} arguments, not ${args.length}` : "is missing";
     throw new PlanError(`${name}: damaged: kernel ${kernel} ${has}`);
   }
-  return { call: /** @type {Call["call"]} */ (call), args };
+  return call.bind(undefined, ...args);
 }

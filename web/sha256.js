@@ -9,7 +9,7 @@ export async function sha256(bytes) {
 
 /** The hash of what comes in pieces. */
 export class Sha256 {
-  #state = Int32Array.from(PRIMES.slice(0, 8), p => fraction(Math.sqrt(p)));
+  #state = constants().start.slice();
   #block = new Uint8Array(64);
   #length = 0;
 
@@ -43,6 +43,7 @@ export class Sha256 {
 
 /** @param {Int32Array} state @param {Uint8Array} bytes @param {number} at where a block of 64 bytes begins */
 function mix(state, bytes, at) {
+  const { k } = constants();
   for (let i = 0, j = at; i < 16; i++, j += 4) {
     W[i] = (bytes[j] << 24) | (bytes[j + 1] << 16) | (bytes[j + 2] << 8) | bytes[j + 3];
   }
@@ -64,7 +65,7 @@ function mix(state, bytes, at) {
   let h = state[7];
   for (let i = 0; i < 64; i++) {
     const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
-    const t = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + W[i]) | 0;
+    const t = (h + s1 + ((e & f) ^ (~e & g)) + k[i] + W[i]) | 0;
     const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
     h = g;
     g = f;
@@ -88,9 +89,20 @@ const fraction = x => ((x % 1) * 2 ** 32) | 0;
 /** @param {ArrayBuffer} bytes */
 const hex = bytes => Array.from(new Uint8Array(bytes), byte => byte.toString(16).padStart(2, "0")).join("");
 
-const PRIMES = firstPrimes(64);
-const K = Int32Array.from(PRIMES, p => fraction(Math.cbrt(p)));
 const W = new Int32Array(64);
+/** @type {{start: Int32Array, k: Int32Array} | undefined} */
+let made;
+
+/** Made when they are needed, which is seldom. */
+function constants() {
+  if (made) return made;
+  const primes = firstPrimes(64);
+  made = {
+    start: Int32Array.from(primes.slice(0, 8), p => fraction(Math.sqrt(p))),
+    k: Int32Array.from(primes, p => fraction(Math.cbrt(p))),
+  };
+  return made;
+}
 
 /** @param {number} count */
 function firstPrimes(count) {
