@@ -4,30 +4,36 @@
   (func $byte! (param $p i32) (param $f i32) (result i32)
     (i32.extend8_s (i32.xor (i32.load8_u (local.get $p)) (local.get $f))))
 
-  ;; saturate(round(v / s) + z) − o as int32; NaN becomes 0 before o is subtracted.
-  (func $quantize_x32! (param $v v128) (param $s v128) (param $z v128) (param $lo v128) (param $hi v128) (param $o v128)
+  ;; saturate(round(v / s) + z) − o as int32; NaN becomes 0 before o is subtracted. lo, hi: the ends of the range less z;
+  ;; base: see $nearest_x32!. A clamp to whole numbers before rounding is one after it.
+  (func $quantize_x32! (param $v v128) (param $s v128) (param $lo v128) (param $hi v128) (param $base v128) (param $o v128)
                        (result v128)
+    (local $q v128)
+    (local.set $q (f32x4.div (local.get $v) (local.get $s)))
     (i32x4.sub
-      (i32x4.trunc_sat_f32x4_s
-        (call $clamp!
-          (f32x4.add (f32x4.nearest (f32x4.div (local.get $v) (local.get $s))) (local.get $z))
-          (local.get $lo) (local.get $hi)))
+      (v128.and
+        (call $round_x32! (local.get $q) (local.get $lo) (local.get $hi) (local.get $base))
+        (f32x4.eq (local.get $q) (local.get $q)))
       (local.get $o)))
 
+  ;; An end of the range of bytes, `end` of int8, less the zero point at p; f: 0x80 for uint8.
+  (func $end_less_zero! (param $end i32) (param $p i32) (param $f i32) (result v128)
+    (f32x4.convert_i32x4_s (i32x4.splat (i32.sub (local.get $end) (call $byte! (local.get $p) (local.get $f))))))
+
   ;; f32_quantize — q = nearest(x / scale) + zero point, clamped to the eight bits, as an integer
-  ;; Order     one division, round to even, one sum, clamp, truncate (NaN to 0)
+  ;; Order     one division, clamp, round to even, + zero point; NaN to 0
   ;; Layout    x, y dense · scale: one float · zero: one byte of y's type · f: 0x80 for uint8, 0 for int8
   ;; Writes    elements m0 ≤ i < m1
   (func $f32_quantize (export "f32_quantize")
     (param $y i32) (param $x i32) (param $scale i32) (param $zero i32) (param $f i32) (param $m0 i32) (param $m1 i32)
-    (local $s v128) (local $z v128) (local $lo v128) (local $hi v128) (local $o v128) (local $flip v128)
+    (local $s v128) (local $base v128) (local $lo v128) (local $hi v128) (local $o v128) (local $flip v128)
     (local $i i32) (local $p i32)
     (local.set $flip (call $flip! (local.get $f)))
     (local.set $o (i32x4.splat (local.get $f)))
     (local.set $s (v128.load32_splat (local.get $scale)))
-    (local.set $z (f32x4.convert_i32x4_s (i32x4.splat (i32.add (call $byte! (local.get $zero) (local.get $f)) (local.get $f)))))
-    (local.set $lo (f32x4.convert_i32x4_s (i32x4.splat (i32.sub (local.get $f) (i32.const 128)))))
-    (local.set $hi (f32x4.convert_i32x4_s (i32x4.splat (i32.add (local.get $f) (i32.const 127)))))
+    (local.set $lo (call $end_less_zero! (i32.const -128) (local.get $zero) (local.get $f)))
+    (local.set $hi (call $end_less_zero! (i32.const 127) (local.get $zero) (local.get $f)))
+    (local.set $base (call $base! (i32.add (call $byte! (local.get $zero) (local.get $f)) (local.get $f))))
     (local.set $i (local.get $m0))
     (block $done
       (loop $vectors
@@ -38,18 +44,65 @@
             (i8x16.narrow_i16x8_s
               (i16x8.narrow_i32x4_s
                 (call $quantize_x32! (v128.load (local.get $p))
-                  (local.get $s) (local.get $z) (local.get $lo) (local.get $hi) (local.get $o))
+                  (local.get $s) (local.get $lo) (local.get $hi) (local.get $base) (local.get $o))
                 (call $quantize_x32! (v128.load offset=16 (local.get $p))
-                  (local.get $s) (local.get $z) (local.get $lo) (local.get $hi) (local.get $o)))
+                  (local.get $s) (local.get $lo) (local.get $hi) (local.get $base) (local.get $o)))
               (i16x8.narrow_i32x4_s
                 (call $quantize_x32! (v128.load offset=32 (local.get $p))
-                  (local.get $s) (local.get $z) (local.get $lo) (local.get $hi) (local.get $o))
+                  (local.get $s) (local.get $lo) (local.get $hi) (local.get $base) (local.get $o))
                 (call $quantize_x32! (v128.load offset=48 (local.get $p))
-                  (local.get $s) (local.get $z) (local.get $lo) (local.get $hi) (local.get $o))))
+                  (local.get $s) (local.get $lo) (local.get $hi) (local.get $base) (local.get $o))))
             (local.get $flip))
           (i32.sub (local.get $m1) (local.get $i)))
         (local.set $i (i32.add (local.get $i) (i32.const 16)))
         (br $vectors))))
+
+  ;; f32_quantize_pixels — the same from 2 ≤ c ≤ 4 planes of n floats, side by side, to n pixels of c bytes
+  ;; Writes    pixels m0 ≤ i < m1; reads every plane up to 12 bytes further
+  (func $f32_quantize_pixels (export "f32_quantize_pixels")
+    (param $y i32) (param $x i32) (param $scale i32) (param $zero i32) (param $f i32) (param $c i32) (param $n i32)
+    (param $m0 i32) (param $m1 i32)
+    (local $s v128) (local $base v128) (local $lo v128) (local $hi v128) (local $o v128) (local $flip v128) (local $byte v128)
+    (local $i i32) (local $j i32) (local $p i32) (local $v v128)
+    (local.set $flip (call $flip! (local.get $f)))
+    (local.set $o (i32x4.splat (local.get $f)))
+    (local.set $s (v128.load32_splat (local.get $scale)))
+    (local.set $lo (call $end_less_zero! (i32.const -128) (local.get $zero) (local.get $f)))
+    (local.set $hi (call $end_less_zero! (i32.const 127) (local.get $zero) (local.get $f)))
+    (local.set $base (call $base! (i32.add (call $byte! (local.get $zero) (local.get $f)) (local.get $f))))
+    (local.set $byte (i32x4.splat (i32.const 255)))
+    (local.set $i (local.get $m0))
+    (block $done
+      (loop $fours
+        (br_if $done (i32.ge_u (local.get $i) (local.get $m1)))
+        ;; From the last plane to the first, which comes to be the low byte.
+        (local.set $p
+          (i32.add (local.get $x)
+            (i32.shl (i32.add (i32.mul (local.get $c) (local.get $n)) (local.get $i)) (i32.const 2))))
+        (local.set $v (v128.const i64x2 0 0))
+        (local.set $j (local.get $c))
+        (loop $planes
+          (local.set $p (i32.sub (local.get $p) (i32.shl (local.get $n) (i32.const 2))))
+          (local.set $v
+            (v128.or
+              (i32x4.shl (local.get $v) (i32.const 8))
+              (v128.and
+                (call $quantize_x32! (v128.load (local.get $p))
+                  (local.get $s) (local.get $lo) (local.get $hi) (local.get $base) (local.get $o))
+                (local.get $byte))))
+          (br_if $planes (local.tee $j (i32.sub (local.get $j) (i32.const 1)))))
+        ;; The c low bytes of four words side by side.
+        (if (i32.eq (local.get $c) (i32.const 3))
+          (then
+            (local.set $v (i8x16.shuffle 0 1 2 4 5 6 8 9 10 12 13 14 0 0 0 0 (local.get $v) (local.get $v)))))
+        (if (i32.eq (local.get $c) (i32.const 2))
+          (then
+            (local.set $v (i8x16.shuffle 0 1 4 5 8 9 12 13 0 0 0 0 0 0 0 0 (local.get $v) (local.get $v)))))
+        (call $store_x8! (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $c)))
+          (v128.xor (local.get $v) (local.get $flip))
+          (i32.mul (local.get $c) (call $min_u! (i32.sub (local.get $m1) (local.get $i)) (i32.const 4))))
+        (local.set $i (i32.add (local.get $i) (i32.const 4)))
+        (br $fours))))
 
   ;; f32_quantize_range — scale and zero point (uint8) that map the range of x, widened to hold 0, to 0…255
   ;; Order     lo, hi: extremes of 0 and all x but NaN; scale = (hi − lo) / 255, 1 if that is 0;

@@ -127,6 +127,7 @@ NEW = [
     "(i16x8.extadd_pairwise_i8x16_s (local.get $x))",
     "(i16x8.q15mulr_sat_s (local.get $x) (local.get $x))",
     "(i8x16.popcnt (local.get $x))",
+    "(i8x16.swizzle (local.get $x) (local.get $x))",
     "(f64x2.promote_low_f32x4 (local.get $x))",
     "(f32x4.demote_f64x2_zero (local.get $x))",
     "(f64x2.relaxed_madd (local.get $x) (local.get $x) (local.get $x))",

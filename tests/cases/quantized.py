@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,17 @@ def dynamic(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def picture(draw: st.DrawFn) -> Case:
+    """Few planes, which become channels-last pixels."""
+    case = draw(quantize("quantize"))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(2, 4)), draw(near(4, most=9)), draw(near(4, most=9)))
+    x = draw(tensors(shape, scale=draw(st.sampled_from([2.0, 40.0]))))
+    if draw(st.booleans()):
+        return Case("DynamicQuantizeLinear", (x,))
+    return replace(case, inputs=(x, *case.inputs[1:]))
+
+
+@st.composite
 def lookup(draw: st.DrawFn) -> Case:
     x = draw(data(draw(shapes(3, most=9)), draw(BYTES)))
     return Case("Lookup", (x, draw(data((256,), draw(BYTES)))), {}, frozenset({1}))
@@ -213,6 +225,7 @@ CASES = {
     "i8_qconv_w16": conv("general", wide=True),
     "x8_qdwconv": conv("depthwise"),
     "f32_quantize": quantize("quantize"),
+    "f32_quantize_pixels": picture(),
     "f32_quantize_range": dynamic(),
     "x8_dequantize": quantize("dequantize"),
     "x8_lookup": lookup(),

@@ -39,9 +39,9 @@ from tinyinfer.wasm_backend.kernel_module import (
 __all__ = ["Assembled", "KernelModule", "Param", "assemble", "build", "load_kernels"]
 
 # The instructions a tier must not contain, by a part of their name. The portable tier runs on the oldest
-# supported engine, which does not know all of the final SIMD instructions; of the relaxed ones only the
-# multiply-add has one result on every machine, where it is fused.
-_NEW = "extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2|i64x2.extend"
+# supported engine, which does not know all of the final SIMD instructions, and whose `swizzle` destroys its second
+# operand; of the relaxed ones only the multiply-add has one result on every machine, where it is fused.
+_NEW = "swizzle|extmul|extadd_pairwise|q15mulr|popcnt|promote_low|demote_f64x2|i64x2.extend"
 FORBIDDEN = {
     "simd128": re.compile(f"relaxed|{_NEW}"),
     "relaxed": re.compile(f"^(?!f32x4\\.relaxed_madd$).*relaxed|{_NEW}"),

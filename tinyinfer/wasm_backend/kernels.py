@@ -39,6 +39,7 @@ _TABLE = [
     *_rows("qlinear_conv.wat", ["i8_qconv", "i8_qconv_w16"], "blocks of r output pixels", "compute"),
     *_rows("qlinear_conv_depthwise.wat", ["x8_qdwconv"], "output rows (n·oh)", "compute"),
     *_rows("quantize_linear.wat", ["f32_quantize"], "elements"),
+    *_rows("quantize_linear.wat", ["f32_quantize_pixels"], "pixels"),
     *_rows("quantize_linear.wat", ["f32_quantize_range"], "tensors (one)"),
     *_rows("dequantize_linear.wat", ["x8_dequantize"], "elements"),
     *_rows("lookup.wat", ["x8_lookup"], "elements"),

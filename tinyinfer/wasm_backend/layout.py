@@ -14,6 +14,9 @@ from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.wasm_backend import strides
 from tinyinfer.wasm_backend.strides import Layout, channels_last, plain
 
+MOST_PLANES = 4
+"""Planes of a picture that a kernel interleaves while it quantises them."""
+
 Layouts = Mapping[Value, Layout]
 Policy = Callable[[Node, Layouts], tuple[Layout, ...]]
 
@@ -64,6 +67,13 @@ def rows_as_read(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
     rank = node.output.type.rank
     has_residual = len(node.inputs) > 3
     return (wish if wish[-1] == rank - 1 and not has_residual else plain(rank),)
+
+
+def pictures(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
+    """QuantizeLinear: as `follow`, but a picture of few planes becomes channels-last, as convolutions read it."""
+    (x, *_), followed = node.operands, follow(node, layouts)
+    picture = followed[0] == plain(4) and 1 < x.shape[1] <= MOST_PLANES
+    return (channels_last(4), *followed[1:]) if picture else followed
 
 
 def permuted(node: Node, layouts: Layouts) -> tuple[Layout, ...]:

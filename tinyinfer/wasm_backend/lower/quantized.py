@@ -26,11 +26,24 @@ def results(y: Quantized) -> dict[str, Argument]:
 
 def quantize_linear(node: Node, to: Lowering) -> None:
     x, scale, zero = node.operands
-    to.step(
-        "f32_quantize",
-        x=to.input(x, to.layout(node.output)), y=to.output(node.output), scale=to.input(scale), zero=to.input(zero),
-        f=flip(zero.dtype), m0=0, m1=x.type.size,
-    )  # fmt: skip
+    _quantize(to, x, node.output, to.output(node.output), to.input(scale), to.input(zero))
+
+
+def _quantize(to: Lowering, x: Value, y: Value, target: Pointer, scale: Pointer, zero: Pointer) -> None:
+    """Element by element, or from planes to channels-last pixels, image by image."""
+    layout = to.layout(y)
+    if layout == to.layout(x) or x.is_constant or layout != channels_last(x.type.rank):
+        source = to.input(x, layout)
+        to.step("f32_quantize", x=source, y=target, scale=scale, zero=zero, f=flip(y.dtype), m0=0, m1=x.type.size)
+        return
+    source, (images, planes) = to.input(x), x.shape[:2]
+    size = x.type.size // images
+    for image in range(images):
+        to.step(
+            "f32_quantize_pixels",
+            x=source + 4 * image * size, y=target + image * size, scale=scale, zero=zero, f=flip(y.dtype),
+            c=planes, n=size // planes, m0=0, m1=size // planes,
+        )  # fmt: skip
 
 
 def dequantize_linear(node: Node, to: Lowering) -> None:
@@ -48,13 +61,10 @@ def dequantize_linear(node: Node, to: Lowering) -> None:
 def dynamic_quantize_linear(node: Node, to: Lowering) -> None:
     (x,) = node.operands
     y, scale, zero = node.outputs
-    source = to.input(x, to.layout(y))
+    source = to.input(x, to.layout(x) if not x.is_constant else None)
     target, scale_place, zero_place = to.output(y), to.output(scale), to.output(zero)
     to.step("f32_quantize_range", scale=scale_place, zero=zero_place, x=source, n=x.type.size, m0=0, m1=1)
-    to.step(
-        "f32_quantize",
-        x=source, y=target, scale=scale_place, zero=zero_place, f=flip(y.dtype), m0=0, m1=x.type.size,
-    )  # fmt: skip
+    _quantize(to, x, y, target, scale_place, zero_place)
 
 
 def lookup(node: Node, to: Lowering) -> None:
