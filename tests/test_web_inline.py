@@ -182,6 +182,48 @@ def test_outputs_and_feeds_are_the_callers_own(worker: bool, page: Page, site: S
 
 
 @BOTH
+@pytest.mark.parametrize("isolated", [True, False], ids=["isolated", "not-isolated"])
+def test_outputs_into_given_tensors(worker: bool, isolated: bool, page: Page, site: Site) -> None:
+    """Again and again, some given and some new, also by overlapping runs."""
+    if not isolated:
+        site.headers.pop("Cross-Origin-Embedder-Policy")
+    body = """const session = await create({ ...values, threads: 1 });
+        const scales = [1, -2, 0.5];
+        const expected = [];
+        for (const k of scales) expected.push(await session.run({ x: times(k) }));
+        const empty = ({ size, dims }) => new Tensor("float32", new Float32Array(size), dims);
+        const [y, m] = [empty(expected[0].y), empty(expected[0].m)];
+        const kept = y.data;
+        const right = [];
+        for (const [i, k] of scales.entries()) {
+            const outputs = await session.run({ x: times(k) }, { y, m: i % 2 ? null : m });
+            right.push(same(outputs, expected[i]), outputs.y === y, y.data === kept, (outputs.m === m) === !(i % 2));
+        }
+        const three = scales.map(() => empty(y));
+        await Promise.all(scales.map((k, i) => session.run({ x: times(k) }, { y: three[i] })));
+        right.push(...three.map((y, i) => same({ y, m: expected[i].m }, expected[i])));
+        return [right, Object.keys(await session.run({ x }, { m }))];"""
+    assert attempt(page, site, body, worker=worker) == [[True] * 15, ["m"]]
+
+
+@BOTH
+def test_tensors_that_no_output_fits(worker: bool, page: Page, site: Site) -> None:
+    body = """const session = await create(values, "/tiny.tinf");
+        const feeds = { x: new Tensor("float32", new Float32Array(6), [2, 3]) };
+        const wrong = [{ y: 1 }, { y: undefined }, { y: new Tensor("int32", new Int32Array(10), [2, 5]) },
+            { y: new Tensor("float32", new Float32Array(10), [5, 2]) }, { q: null }];
+        return await Promise.all(wrong.map(fetches => told(session.run(feeds, fetches))));"""
+    expected = "Expected: float32[2,5]."
+    assert attempt(page, site, body, worker=worker) == [
+        f"FeedError: output 'y' is not a Tensor. {expected}",
+        f"FeedError: output 'y' is not a Tensor. {expected}",
+        f"FeedError: output 'y' has type int32. {expected}",
+        f"FeedError: output 'y' has shape [5,2]. {expected}",
+        "FeedError: 'fetches' contains invalid output name: q. The model's outputs are y: float32[2,5].",
+    ]
+
+
+@BOTH
 def test_plans_for_several_shapes(worker: bool, page: Page, site: Site) -> None:
     sizes = [40, 9, 5, 40, 9]
     site.files["model.tinf"] = shared_tinf(*map(conv_graph, (9, 40, 5)))

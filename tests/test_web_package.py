@@ -33,6 +33,7 @@ const session = await InferenceSession.create("./model.tinf", {
 });
 const feeds = { x: new Tensor("float32", new Float32Array(6), [2, 3]) };
 const { y }: Record<string, Tensor> = await session.run(feeds, ["y"], { transfer: true });
+await session.run(feeds, { y });
 const shape: readonly number[] = session.inputMetadata[0].shape;
 const total: number = session.memory.total;
 const simd: boolean = features().simd;

@@ -103,11 +103,12 @@ export class Host {
    * @param {number} plan
    * @param {readonly Data[]} feeds in the order of the plan's inputs; none if they are in memory
    * @param {readonly string[]} names the outputs wanted, as copies
+   * @param {import("./places.js").Into} [into]
    * @returns {Promise<Ran>}
    */
-  async run(plan, feeds, names) {
+  async run(plan, feeds, names, into) {
     const start = performance.now();
-    const outputs = this.#ready.run(plan, feeds, names);
+    const outputs = this.#ready.run(plan, feeds, names, into);
     return { outputs, ms: performance.now() - start };
   }
 

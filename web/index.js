@@ -194,17 +194,25 @@ export class InferenceSession {
   /**
    * Run the model.
    * @param {Record<string, Tensor>} feeds
-   * @param {readonly string[]} [fetches] the outputs wanted; default: all
+   * @param {readonly string[] | Record<string, Tensor | null>} [fetches] the outputs wanted, default: all; or the tensors
+   *   to put them into, which a loop may use again and again. `null` stands for a new one
    * @param {RunOptions} [options]
    * @returns {Promise<Record<string, Tensor>>}
-   * @throws {FeedError} naming the feed that does not fit, and what would
+   * @throws {FeedError} naming the feed or fetch that does not fit, and what would
    */
   async run(feeds, fetches = this.outputNames, { transfer = false } = {}) {
     const plan = this.#choose(feeds);
-    const bindings = fetches.map(name => this.#output(plan, name));
-    const { outputs, ms } = await this.#host.run(plan, this.#arrays(plan, feeds), fetches, transfer);
+    /** @type {Record<string, Tensor | null>} */
+    const given = Array.isArray(fetches) ? Object.fromEntries(fetches.map(name => [name, null])) : fetches;
+    const names = Object.keys(given);
+    const bindings = names.map(name => this.#output(plan, name, given[name]));
+    const into = names.map(name => given[name]?.data);
+    const { outputs, ms } = await this.#host.run(plan, this.#arrays(plan, feeds), names, into, transfer);
     this.runTime = ms;
-    const tensors = bindings.map(({ name, type, shape }, i) => [name, new Tensor(type, outputs[i], shape)]);
+    const tensors = bindings.map(({ name, type, shape }, i) => [
+      name,
+      given[name] ?? new Tensor(type, outputs[i], shape),
+    ]);
     return Object.fromEntries(tensors);
   }
 
@@ -239,14 +247,17 @@ export class InferenceSession {
     throw new FeedError(`these shapes of inputs do not go together. Expected: ${sets}.`);
   }
 
-  /** @param {number} plan @param {string} name */
-  #output(plan, name) {
+  /** @param {number} plan @param {string} name @param {Tensor | null} tensor to put it into */
+  #output(plan, name, tensor) {
     const { outputs } = this.#model.plans[plan];
     const binding = outputs.find(b => b.name === name);
-    if (binding) return binding;
-    throw new FeedError(
-      `'fetches' contains invalid output name: ${name}. The model's outputs are ${list(outputs)}.`,
-    );
+    if (!binding) {
+      throw new FeedError(
+        `'fetches' contains invalid output name: ${name}. The model's outputs are ${list(outputs)}.`,
+      );
+    }
+    if (tensor !== null) check(`output '${name}'`, tensor, binding.type, [binding.shape]);
+    return binding;
   }
 
   /** @param {number} plan @param {Record<string, Tensor>} feeds */
@@ -297,17 +308,28 @@ function checkFeeds(feeds, plans) {
   }
   for (const [i, { name, type }] of inputs.entries()) {
     const shapes = plans.map(plan => plan.inputs[i].shape);
-    const expected = [...new Set(shapes.map(shape => `${type}[${shape}]`))].join(" or ");
-    const fail = (/** @type {string} */ what) => {
-      throw new FeedError(`input '${name}' ${what}. Expected: ${expected}.`);
-    };
-    const tensor = feeds[name];
-    if (tensor === undefined) fail("is missing in 'feeds'");
-    if (!(tensor?.data instanceof TYPES[type]))
-      fail(tensor?.type ? `has type ${tensor.type}` : "is not a Tensor");
-    if (tensor.type !== type) fail(`has type ${tensor.type}`);
-    if (!shapes.some(shape => same(tensor.dims, shape))) fail(`has shape [${tensor.dims}]`);
+    check(`input '${name}'`, feeds[name], type, shapes, "is missing in 'feeds'");
   }
+}
+
+/**
+ * @param {string} what
+ * @param {Tensor | undefined} tensor
+ * @param {DataType} type
+ * @param {(readonly number[])[]} shapes that it may have
+ * @param {string} [missing] what to say where there is nothing
+ * @throws {FeedError}
+ */
+function check(what, tensor, type, shapes, missing = "is not a Tensor") {
+  const problem = () => {
+    if (tensor === undefined) return missing;
+    if (!tensor?.type) return "is not a Tensor";
+    if (tensor.type !== type || !(tensor.data instanceof TYPES[type])) return `has type ${tensor.type}`;
+    return shapes.some(shape => same(tensor.dims, shape)) ? "" : `has shape [${tensor.dims}]`;
+  };
+  const found = problem();
+  const expected = () => [...new Set(shapes.map(shape => `${type}[${shape}]`))].join(" or ");
+  if (found) throw new FeedError(`${what} ${found}. Expected: ${expected()}.`);
 }
 
 if (isOwnWorker()) serve();

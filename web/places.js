@@ -7,6 +7,7 @@ import { sizeOf, TYPES } from "./plan.js";
  * @typedef {import("./plan.js").Plan} Plan
  * @typedef {import("./plan.js").Binding} Binding
  * @typedef {import("./plan.js").Data} Data
+ * @typedef {readonly (Data | undefined)[]} Into arrays to copy outputs into; a new one for each that is not given
  */
 
 export class Places {
@@ -38,10 +39,17 @@ export class Places {
   /**
    * @param {number} index
    * @param {readonly string[]} names
+   * @param {Into} [into]
    * @returns {Data[]} copies of those outputs of plan `index`
    */
-  read(index, names) {
+  read(index, names, into = []) {
     const { outputs } = this.#plans[index];
-    return names.map(name => /** @type {Data} */ (outputs.get(name)).slice());
+    return names.map((name, i) => {
+      const place = /** @type {Data} */ (outputs.get(name));
+      const copy = into[i];
+      if (!copy) return place.slice();
+      copy.set(/** @type {any} */ (place));
+      return copy;
+    });
   }
 }

@@ -61,16 +61,17 @@ export class RemoteHost {
    * @param {number} plan
    * @param {readonly Data[]} feeds
    * @param {readonly string[]} names
+   * @param {import("./places.js").Into} into
    * @param {boolean} transfer whether to take the buffers of the feeds
    * @returns {Promise<Ran>}
    */
-  run(plan, feeds, names, transfer) {
+  run(plan, feeds, names, into, transfer) {
     const places = this.#places;
-    if (!places) return this.#send(plan, feeds, names, transfer);
+    if (!places) return this.#send(plan, feeds, names, into, transfer);
     return this.#inTurn(feeds, async feeds => {
       places.write(plan, feeds);
       const { ms } = await this.#call("run", [plan, [], []]);
-      return { outputs: places.read(plan, names), ms };
+      return { outputs: places.read(plan, names, into), ms };
     });
   }
 
@@ -97,14 +98,16 @@ export class RemoteHost {
    * @param {number} plan
    * @param {readonly Data[]} feeds
    * @param {readonly string[]} names
+   * @param {import("./places.js").Into} into
    * @param {boolean} transfer
    * @returns {Promise<Ran>}
    */
-  async #send(plan, feeds, names, transfer) {
+  async #send(plan, feeds, names, into, transfer) {
     const sent = transfer ? feeds : feeds.map(feed => this.#copy(feed));
     const { outputs, ms, spare } = await this.#call("run", [plan, sent, names], buffersOf(sent));
     this.#spare = spare;
-    return { outputs, ms };
+    for (const [i, copy] of into.entries()) copy?.set(outputs[i]);
+    return { outputs: into.map((copy, i) => copy ?? outputs[i]), ms };
   }
 
   /** @param {Data} feed @returns {Data} */

@@ -57,9 +57,10 @@ export class Runtime {
    * @param {number} index
    * @param {readonly Data[]} feeds in the order of the plan's inputs; none if they are in place
    * @param {readonly string[]} names the outputs wanted
+   * @param {import("./places.js").Into} [into]
    * @returns {Data[]} copies, in the order of `names`
    */
-  run(index, feeds, names) {
+  run(index, feeds, names, into) {
     this.#prepare(index, feeds);
     const calls = this.#calls[index];
     let i = 0;
@@ -75,7 +76,7 @@ export class Runtime {
     } catch (error) {
       throw this.#located(index, i, error);
     }
-    return this.#places.read(index, names);
+    return this.#places.read(index, names, into);
   }
 
   /**
