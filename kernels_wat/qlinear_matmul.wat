@@ -12,7 +12,7 @@
     (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32) (param $fa i32)
     (param $m i32) (param $r i32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
     (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfa v128)
-    (local $i i32) (local $last i32) (local $rows i32) (local $k8 i32) (local $place i32) (local $to i32) (local $end i32)
+    (local $i i32) (local $last i32) (local $rows i32) (local $k8 i32) (local $place i32) (local $to i32) (local $rest i32)
     (local $p i32) (local $p1 i32) (local $p2 i32) (local $final i32) (local $panel i32) (local $touch i32)
     (local.set $vlo (call_ref $bound (local.get $lo) (local.get $zy) (local.get $bound)))
     (local.set $vhi (call_ref $bound (local.get $hi) (local.get $zy) (local.get $bound)))
@@ -34,6 +34,7 @@
         (local.set $final
           (i32.add (local.get $p) (i32.mul (i32.sub (local.get $rows) (i32.const 1)) (local.get $lda))))
         (local.set $to (local.get $place))
+        (local.set $rest (local.get $rows))
         (loop $fours
           (local.set $p1 (call $min_u! (i32.add (local.get $p) (local.get $lda)) (local.get $final)))
           (local.set $p2 (call $min_u! (i32.add (local.get $p1) (local.get $lda)) (local.get $final)))
@@ -41,8 +42,9 @@
             (call $min_u! (i32.add (local.get $p2) (local.get $lda)) (local.get $final))
             (local.get $k8) (local.get $vfa))
           (local.set $to (i32.add (local.get $to) (i32.shl (local.get $k8) (i32.const 3))))
+          (local.set $p (i32.add (local.get $p) (i32.shl (local.get $lda) (i32.const 2))))
           (br_if $fours
-            (i32.le_u (local.tee $p (i32.add (local.get $p) (i32.shl (local.get $lda) (i32.const 2)))) (local.get $final))))
+            (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 4))) (i32.const 0))))
         (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
           (local.get $place) (local.get $panel) (local.get $w) (local.get $b) (local.get $s)

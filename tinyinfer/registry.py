@@ -47,6 +47,7 @@ from tinyinfer.wasm_backend.lower import functions as lower_functions
 from tinyinfer.wasm_backend.lower import integer as lower_integer
 from tinyinfer.wasm_backend.lower import linear as lower_linear
 from tinyinfer.wasm_backend.lower import logic as lower_logic
+from tinyinfer.wasm_backend.lower import matmul_nbits as lower_matmul_nbits
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 from tinyinfer.wasm_backend.lower import normalization as lower_normalization
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
@@ -73,6 +74,7 @@ _TABLE = [
     Operator("Conv", conv.conv, ref_conv.conv, lower_conv.conv, layout.pixels),
     Operator("ConvTranspose", conv.conv_transpose, ref_conv.conv_transpose, lower_conv_transpose.conv_transpose, layout.nhwc),
     Operator("MatMul", linear.matmul, ref_linear.matmul, lower_linear.matmul, layout.rows_as_read),
+    Operator("MatMulNBits", linear.matmul_nbits, ref_linear.matmul_nbits, lower_matmul_nbits.matmul_nbits),
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tests.cases.conv import CLAMPS
 from tests.differential import Case
-from tests.strategies import near, shapes, tensors
+from tests.strategies import near, seeds, shapes, tensors
 
 
 @st.composite
@@ -46,7 +47,27 @@ def heads(draw: st.DrawFn, vector: bool) -> Case:
     return Case("MatMul", (a, b, bias, residual), {"clamp": draw(CLAMPS)}, constants)
 
 
+@st.composite
+def nbits(draw: st.DrawFn, values: int) -> Case:
+    """Weights that take so many values, anywhere among the bytes; one row or several of A."""
+    m, k, n = draw(st.just(1) | near(4, 8)), 2 * draw(near(4, 8, 16)), draw(near(8, 16))
+    block = draw(st.sampled_from([2, 6, 16, 32, k]))
+    batch = draw(st.sampled_from([(), (1,), (3,)]))
+    rng = np.random.default_rng(draw(seeds()))
+    least = draw(st.integers(0, 256 - values))
+    weights, zeros = (rng.integers(least, least + values, shape) for shape in ((k, n), (-(-k // block), n)))
+    weights[:, 0], zeros[0, 0] = least + np.arange(k) % values, least + draw(st.integers(0, values - 1))
+    weights[0, 0], weights[1, 0] = least, least + values - 1
+    scales = draw(tensors(zeros.shape))
+    bias, residual = draw(st.none() | tensors((n,))), draw(st.none() | tensors((*batch, m, n)))
+    operands = (draw(tensors((*batch, m, k))), weights.astype(np.uint8), scales, zeros.astype(np.uint8), bias, residual)
+    constants = frozenset({1, 2, 3, 4} if draw(st.booleans()) else {1, 2, 3})
+    return Case("MatMulNBits", operands, {"block_size": block, "clamp": draw(CLAMPS)}, constants)
+
+
 CASES = {
+    "f32_gemm_x8": nbits(256),
+    "f32_gemm_x4": nbits(16),
     "f32_gemm": matmul(True),
     "f32_batched_gemm": heads(False),
     "f32_batched_gemv": heads(True),

@@ -50,6 +50,8 @@ def _is_integer(node: Node) -> bool:
 
 
 def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]) -> str:
+    if node.op == "MatMulNBits":
+        return "only its weights are quantised; they stay bytes"
     if node.op not in INTEGER_FORMS:
         return f"{node.op} has no integer form"
     variable = [v for v in node.operands if not v.is_constant]

@@ -22,16 +22,23 @@ def quantize_linear(x: TensorType, scale: TensorType, zero_point: TensorType) ->
     return TensorType(zero_point.dtype, x.shape)
 
 
-def dequantize_linear(x: TensorType, scale: TensorType, zero_point: TensorType, *, axis: int = 0) -> TensorType:
+def dequantize_linear(
+    x: TensorType, scale: TensorType, zero_point: TensorType, *, axis: int = 0, block_size: int = 0
+) -> TensorType:
     """Y = float(X − zero point)·scale; scale and zero point are single values or one for each slice of `axis`.
 
-    ONNX DequantizeLinear. One for each slice occurs with constants only: the frontend writes it out for others.
+    With a `block_size`, they have the shape of X but for ⌈n / block_size⌉ along the axis: one for so many neighbours.
+    ONNX DequantizeLinear. Several occur with constants only: the frontend writes them out for others.
     """
     check.dtype(x, (*BYTES, DType.INT32), "X")
     check.dtype(scale, check.FLOAT, "scale")
     check.same_dtype([x, zero_point])
     for operand, what in ((scale, "scale"), (zero_point, "zero point")):
-        if operand.size != 1:
+        if block_size:
+            along = check.axis(axis, x.rank)
+            blocks = tuple(-(-d // block_size) if i == along else d for i, d in enumerate(x.shape))
+            check.require(operand.shape == blocks, f"{what} is {operand}; expected {list(blocks)}")
+        elif operand.size != 1:
             count = x.shape[check.axis(axis, x.rank)]
             check.require(operand.shape == (count,), f"{what} is {operand}; expected one value or {count}")
     return TensorType(DType.FLOAT, x.shape)

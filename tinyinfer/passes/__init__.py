@@ -18,6 +18,7 @@ from tinyinfer.passes import (
     padding,
     quantized,
     residual,
+    weight_only,
 )
 from tinyinfer.passes.common import merge_equal
 from tinyinfer.passes.concatenation import nest
@@ -49,6 +50,7 @@ RULES: dict[str, list[rewrite.Rule]] = {
     "attention": attention.RULES,
     "residual": residual.RULES,
     "clamp": clamp.RULES,
+    "weights": weight_only.RULES,
 }
 
 PIPELINE: list[Pass] = [
@@ -80,6 +82,7 @@ PIPELINE: list[Pass] = [
         lambda graph: share_embeddings(graph, registry.SEMANTICS),
     ),
     _rules("fusion", "add residuals and clamp inside the producing kernel", [*residual.RULES, *clamp.RULES]),
+    _rules("weights", "keep quantised weights of products as bytes", weight_only.RULES),
 ]
 
 

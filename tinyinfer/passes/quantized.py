@@ -14,6 +14,7 @@ import numpy as np
 from tinyinfer import registry, scales
 from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
 from tinyinfer.passes import bias as biases
+from tinyinfer.passes import weight_only
 from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.rewrite import Apply, Example, Match, P, Rule, Target, rule
 from tinyinfer.types import Array, Clamp, DType, Quantized, TensorType
@@ -125,7 +126,8 @@ def _scalar(m: Match, name: str) -> bool:
 def _along(m: Match, name: str, axis: int) -> bool:
     """Whether the dequantised operand is constant bytes with one scale, or one for each slice of `axis`."""
     several = m[f"{name}_scale"].type.size > 1
-    return m[name].dtype in BYTES and (not several or m.node(f"{name}_dq").attrs["axis"] == axis)
+    attrs = m.node(f"{name}_dq").attrs
+    return m[name].dtype in BYTES and (not several or (attrs["axis"] == axis and not attrs.get("block_size")))
 
 
 def _weighted(m: Match, to: Target, op: str, axis: int, bias: Value | None) -> Value | None:
@@ -370,9 +372,15 @@ def _quantize(m: Match, to: Target, x: Value) -> Value:
 def moved_weights(m: Match, to: Target) -> Value | None:
     """So that weights that are transposed for a product are recognised."""
     move, axis, several = m.node("move"), m.node("x_dq").attrs["axis"], m["x_scale"].type.size > 1
-    if several and move.op != "Transpose":
+    block = m.node("x_dq").attrs.get("block_size", 0)
+    if (several or block) and move.op != "Transpose":
         return None
     moved = to.replace(move, (m["x"],))
+    if block:
+        perm = move.attrs["perm"]
+        parameters = (to.constant(_data(m, f"x_{v}").transpose(perm), m[f"x_{v}"].name) for v in ("scale", "zero"))
+        attrs = {"axis": perm.index(axis), "block_size": block}
+        return to.add("DequantizeLinear", moved, *parameters, like=m.node("x_dq"), **attrs)
     place = move.attrs["perm"].index(axis) if several else 0
     return to.add("DequantizeLinear", moved, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=place)
 
@@ -433,11 +441,12 @@ SUMS: list[Rule] = [float_of_integer_sums]
 
 
 def fold(graph: Graph) -> Graph:
-    """Dequantise the constants that no integer operator has taken up."""
+    """Dequantise the constants that no integer operator has taken up, but for the weights of products."""
+    kept = weight_only.of_products(graph)
 
     def emit(builder: GraphBuilder, node: Node, translate: Translate) -> Sequence[Value] | None:
         arrays = [translate(v).data for v in node.operands]
-        if node.op != "DequantizeLinear" or any(a is None for a in arrays):
+        if node.op != "DequantizeLinear" or node.output in kept or any(a is None for a in arrays):
             return None
         return [builder.constant(a, node.output.name) for a in registry.SEMANTICS.evaluate(node.op, arrays, node.attrs)]
 

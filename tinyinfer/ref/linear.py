@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyinfer.ref import arith
+from tinyinfer.ref.quantized import dequantize_linear
 from tinyinfer.types import Array, Clamp
 
 
@@ -21,3 +22,19 @@ def matmul(
     if residual is not None:
         y = y + residual
     return arith.clamp(y, clamp)
+
+
+def matmul_nbits(
+    a: Array,
+    b: Array,
+    scales: Array,
+    zero_points: Array,
+    bias: Array | None = None,
+    residual: Array | None = None,
+    *,
+    block_size: int,
+    clamp: Clamp = Clamp(),
+) -> Array:
+    """The product of A and the weights that `dequantize_linear` makes of B."""
+    weights = dequantize_linear(b, scales, zero_points, axis=0, block_size=block_size)
+    return matmul(a, weights, bias, residual, clamp=clamp)

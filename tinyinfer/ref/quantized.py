@@ -20,8 +20,13 @@ def quantize_linear(x: Array, scale: Array, zero_point: Array) -> Array:
     return np.where(np.isnan(bounded), np.float32(0), bounded).astype(zero_point.dtype)
 
 
-def dequantize_linear(x: Array, scale: Array, zero_point: Array, *, axis: int = 0) -> Array:
+def dequantize_linear(x: Array, scale: Array, zero_point: Array, *, axis: int = 0, block_size: int = 0) -> Array:
     """The difference in int32, which becomes float32 with one rounding (none for bytes), then one product."""
+    if block_size:
+        scale, zero_point = (
+            np.repeat(p, block_size, axis).take(range(x.shape[axis]), axis) for p in (scale, zero_point)
+        )
+        return np.asarray((x.astype(np.int32) - zero_point.astype(np.int32)).astype(np.float32) * scale)
     shape = [1] * x.ndim
     if max(scale.size, zero_point.size) > 1:
         shape[axis] = -1

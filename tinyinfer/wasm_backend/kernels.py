@@ -32,6 +32,7 @@ _TABLE = [
     *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
     *_rows("matmul_batched.wat", ["f32_batched_gemm"], "rows of A (batch·rows)", "compute"),
     *_rows("matmul_vector.wat", ["f32_batched_gemv"], "entries of the batch"),
+    *_rows("matmul_nbits.wat", ["f32_gemm_x8", "f32_gemm_x4"], "panels of 8 columns", "compute"),
     *_rows("pack.wat", ["f32_pack"], "panels of 8 columns (batch·panels)"),
     *_rows("qlinear_matmul.wat", ["i8_qgemm", "i8_qgemm_w16"], "blocks of r rows of A", "compute"),
     *_rows("qlinear_matmul.wat", ["i8_qgemm_bias"], "elements"),

@@ -64,6 +64,8 @@ SHARES = {
     "gemm": Shares("k n", _TILE, Columns("n", 8, 32, {"c": "", "r": "", "b": "", "w": "k"})),
     "batched_gemm": Shares("k n", _TILE),
     "batched_gemv": Shares("k n"),
+    "gemm_x8": Shares("k rows"),
+    "gemm_x4": Shares("k rows"),
     "pack": Shares("k"),
     "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
     "dwconv": _WINDOWS,

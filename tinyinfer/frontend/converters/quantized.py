@@ -197,12 +197,9 @@ def _dequantized_blocks(ctx: Context, block: int) -> Value:
         raise ctx.error(f"{shapes}; expected {list(blocks)} for blocks of {block} along axis {axis}", ShapeError)
     if not bool(np.isfinite(scale).all()):
         raise ctx.error(f"scales {ctx.input(1).name!r} hold numbers that are not finite")
-
-    def spread(parameters: Array) -> Array:
-        return np.repeat(parameters, block, axis).take(range(x.shape[axis]), axis)
-
-    centered = x.astype(np.int32) - (0 if zero is None else spread(zero).astype(np.int32))
-    return ctx.fixed(centered.astype(np.float32) * spread(scale))
+    zeros = np.zeros(blocks, x.dtype) if zero is None else zero
+    operands = (ctx.input(0), ctx.input(1), *_constants(ctx, zero=zeros))
+    return ctx.result("DequantizeLinear", *operands, axis=axis, block_size=block)
 
 
 def dynamic_quantize_linear(ctx: Context) -> tuple[Value, ...]:
@@ -415,13 +412,19 @@ def matmul_nbits(ctx: Context) -> Value:
         )
     if not bool((np.isfinite(scales)).all()):
         raise ctx.error(f"scales {ctx.input(2).name!r} hold numbers that are not finite")
-    q = _unpacked(packed.reshape(n * blocks, -1), bits).reshape(n, blocks, block).astype(np.float32)
-    zero = np.full((n, blocks, 1), np.float32(1 << (bits - 1)), np.float32)
+    q = _unpacked(packed.reshape(n * blocks, -1), bits).reshape(n, -1)
+    if zeros is not None and zeros.dtype == np.float32:
+        # Differences of floats: nothing that bytes could keep.
+        w = (q.reshape(n, blocks, block).astype(np.float32) - zeros.reshape(n, blocks, 1)) * scales.reshape(n, -1, 1)
+        (weights,) = _constants(ctx, weights=np.ascontiguousarray(w.reshape(n, -1)[:, :k].T))
+        return ctx.result("MatMul", a, weights, ctx.optional(5))
+    points = np.full((n, blocks), 1 << (bits - 1), np.uint8)
     if zeros is not None:
-        flat = zeros if zeros.dtype == np.float32 else _unpacked(zeros.reshape(n, -1), bits)[:, :blocks]
-        zero = flat.reshape(n, blocks, 1).astype(np.float32)
-    w = ((q - zero) * scales.reshape(n, blocks, 1)).reshape(n, -1)[:, :k].T
-    return ctx.result("MatMul", a, *_constants(ctx, weights=np.ascontiguousarray(w)), ctx.optional(5))
+        points = _unpacked(zeros.reshape(n, -1), bits)[:, :blocks].astype(np.uint8)
+    columns = {"weights": q[:, :k].astype(np.uint8), "scales": scales.reshape(n, blocks), "zero_points": points}
+    operands = _constants(ctx, **{name: np.ascontiguousarray(array.T) for name, array in columns.items()})
+    weights = ctx.step("DequantizeLinear", *operands, axis=0, block_size=block)
+    return ctx.result("MatMul", a, weights, ctx.optional(5))
 
 
 def _unpacked(packed: Array, bits: int) -> Array:
