@@ -166,7 +166,7 @@ function describe({ memory, fileSizes }) {
   write("memory-note", `weights ${size(memory.weights)}, tensors ${size(memory.arena)}`);
   write("model", size(fileSizes.model));
   write("kernels", size(fileSizes.kernels));
-  write("kernels-note", "WebAssembly SIMD in a Worker");
+  write("kernels-note", "WebAssembly SIMD on the CPU");
 }
 
 async function prepareOffline() {
@@ -208,6 +208,7 @@ async function main() {
   const loading = find("loading", HTMLProgressElement);
   try {
     const session = await InferenceSession.create(MODEL, {
+      worker: false, // runs are short: starting a Worker would take longer than all of them
       cache: false, // the service worker keeps every file
       sha256: globalThis.tinyinferFiles[MODEL.slice(2)],
       onProgress: ({ url, loaded, total }) => {
