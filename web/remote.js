@@ -25,7 +25,7 @@ export class RemoteHost {
   #places;
   /** The last of the runs in that memory, until it has ended. @type {Promise<void> | undefined} */
   #last;
-  /** Buffers of feeds that have come back. @type {ArrayBuffer[]} */
+  /** Buffers that have come back. @type {ArrayBuffer[]} */
   #spare = [];
   /** @type {Error | undefined} */
   #ended;
@@ -103,20 +103,26 @@ export class RemoteHost {
    * @returns {Promise<Ran>}
    */
   async #send(plan, feeds, names, into, transfer) {
-    const sent = transfer ? feeds : feeds.map(feed => this.#copy(feed));
-    const { outputs, ms, spare } = await this.#call("run", [plan, sent, names], buffersOf(sent));
+    const sent = transfer ? feeds : feeds.map(feed => this.#like(feed));
+    if (!transfer) for (const [i, feed] of feeds.entries()) sent[i].set(/** @type {any} */ (feed));
+    const back = into.map(array => array && this.#like(array));
+    const moved = buffersOf([...sent, ...back.filter(array => array !== undefined)]);
+    const { outputs, ms, spare } = await this.#call("run", [plan, sent, names, back], moved);
     this.#spare = spare;
-    for (const [i, copy] of into.entries()) copy?.set(outputs[i]);
-    return { outputs: into.map((copy, i) => copy ?? outputs[i]), ms };
+    const arrays = into.map((array, i) => {
+      if (!array) return outputs[i];
+      array.set(outputs[i]);
+      this.#spare.push(outputs[i].buffer);
+      return array;
+    });
+    return { outputs: arrays, ms };
   }
 
-  /** @param {Data} feed @returns {Data} */
-  #copy(feed) {
-    const i = this.#spare.findIndex(({ byteLength }) => byteLength === feed.byteLength);
-    const buffer = i < 0 ? new ArrayBuffer(feed.byteLength) : this.#spare.splice(i, 1)[0];
-    const copy = new /** @type {any} */ (feed.constructor)(buffer);
-    copy.set(feed);
-    return copy;
+  /** An array like `other`, in a buffer that has come back if there is one of its size. @param {Data} other @returns {Data} */
+  #like(other) {
+    const i = this.#spare.findIndex(({ byteLength }) => byteLength === other.byteLength);
+    const buffer = i < 0 ? new ArrayBuffer(other.byteLength) : this.#spare.splice(i, 1)[0];
+    return new /** @type {any} */ (other.constructor)(buffer);
   }
 
   /**
