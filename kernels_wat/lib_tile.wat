@@ -10,6 +10,9 @@
 ;;   2×16           2 × 16        8 + 4 + 1 + 1 = 14     two rows left over
 ;;   1×32           1 × 32        8 + 1 + 1 + 1 = 11     one row left over: four panels are four streams from memory, which is
 ;;                                                         read fastest when they are far apart
+;;
+;; The addresses of tall tiles' rows move on before they are used: engines know that a sum has no high bits, but not that
+;; a value of the turn before has none, and would copy it into one more register.
 (module
   ;; One element of a row by two vectors of a panel's row.
   (func $madd2! (param $a v128) (param $w0 v128) (param $w1 v128) (param $c0 v128) (param $c1 v128)
@@ -23,10 +26,18 @@
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
+    (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -16)) (i32.const 16))))
+    (local.set $a0 (i32.add (local.get $a0) (i32.const -16)))
+    (local.set $a1 (i32.add (local.get $a1) (i32.const -16)))
+    (local.set $a2 (i32.add (local.get $a2) (i32.const -16)))
+    (local.set $a3 (i32.add (local.get $a3) (i32.const -16)))
     (block $fours_done
-      (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
+      (br_if $fours_done (i32.lt_u (local.get $kb) (i32.const 16)))
       (loop $fours
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -84,35 +95,35 @@
         (local.set $c30 (local.set $c31
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
         (local.set $w (i32.add (local.get $w) (i32.const 128)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
         (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
-    (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
-    (block $ones_done
-      (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
-      (loop $ones
-        (local.set $w0 (v128.load (local.get $w)))
-        (local.set $w1 (v128.load offset=16 (local.get $w)))
-        (local.set $v (v128.load32_splat (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
-        (local.set $v (v128.load32_splat (local.get $a1)))
-        (local.set $c10 (local.set $c11
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
-        (local.set $v (v128.load32_splat (local.get $a2)))
-        (local.set $c20 (local.set $c21
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
-        (local.set $v (v128.load32_splat (local.get $a3)))
-        (local.set $c30 (local.set $c31
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
-        (local.set $w (i32.add (local.get $w) (i32.const 32)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
-        (br_if $ones (i32.lt_u (local.get $a0) (local.get $end)))))
+    (if (i32.and (local.get $kb) (i32.const 12))
+      (then
+        (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 12)) (i32.const 12))))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 12)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 12)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 12)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 12)))
+        (loop $ones
+          (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
+          (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
+          (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
+          (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
+          (local.set $w0 (v128.load (local.get $w)))
+          (local.set $w1 (v128.load offset=16 (local.get $w)))
+          (local.set $v (v128.load32_splat (local.get $a0)))
+          (local.set $c00 (local.set $c01
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+          (local.set $v (v128.load32_splat (local.get $a1)))
+          (local.set $c10 (local.set $c11
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+          (local.set $v (v128.load32_splat (local.get $a2)))
+          (local.set $c20 (local.set $c21
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+          (local.set $v (v128.load32_splat (local.get $a3)))
+          (local.set $c30 (local.set $c31
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+          (local.set $w (i32.add (local.get $w) (i32.const 32)))
+          (br_if $ones (i32.lt_u (local.get $a0) (local.get $end))))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
 
@@ -123,10 +134,22 @@
                 (param $c40 v128) (param $c41 v128) (param $c50 v128) (param $c51 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
+    (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -16)) (i32.const 16))))
+    (local.set $a0 (i32.add (local.get $a0) (i32.const -16)))
+    (local.set $a1 (i32.add (local.get $a1) (i32.const -16)))
+    (local.set $a2 (i32.add (local.get $a2) (i32.const -16)))
+    (local.set $a3 (i32.add (local.get $a3) (i32.const -16)))
+    (local.set $a4 (i32.add (local.get $a4) (i32.const -16)))
+    (local.set $a5 (i32.add (local.get $a5) (i32.const -16)))
     (block $fours_done
-      (br_if $fours_done (i32.ge_u (local.get $a0) (local.get $end)))
+      (br_if $fours_done (i32.lt_u (local.get $kb) (i32.const 16)))
       (loop $fours
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
+        (local.set $a4 (i32.add (local.get $a4) (i32.const 16)))
+        (local.set $a5 (i32.add (local.get $a5) (i32.const 16)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -208,45 +231,45 @@
         (local.set $c50 (local.set $c51
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
         (local.set $w (i32.add (local.get $w) (i32.const 128)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
-        (local.set $a4 (i32.add (local.get $a4) (i32.const 16)))
-        (local.set $a5 (i32.add (local.get $a5) (i32.const 16)))
         (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
-    (local.set $end (i32.add (local.get $end) (i32.and (local.get $kb) (i32.const 12))))
-    (block $ones_done
-      (br_if $ones_done (i32.ge_u (local.get $a0) (local.get $end)))
-      (loop $ones
-        (local.set $w0 (v128.load (local.get $w)))
-        (local.set $w1 (v128.load offset=16 (local.get $w)))
-        (local.set $v (v128.load32_splat (local.get $a0)))
-        (local.set $c00 (local.set $c01
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
-        (local.set $v (v128.load32_splat (local.get $a1)))
-        (local.set $c10 (local.set $c11
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
-        (local.set $v (v128.load32_splat (local.get $a2)))
-        (local.set $c20 (local.set $c21
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
-        (local.set $v (v128.load32_splat (local.get $a3)))
-        (local.set $c30 (local.set $c31
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
-        (local.set $v (v128.load32_splat (local.get $a4)))
-        (local.set $c40 (local.set $c41
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-        (local.set $v (v128.load32_splat (local.get $a5)))
-        (local.set $c50 (local.set $c51
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
-        (local.set $w (i32.add (local.get $w) (i32.const 32)))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
-        (local.set $a4 (i32.add (local.get $a4) (i32.const 4)))
-        (local.set $a5 (i32.add (local.get $a5) (i32.const 4)))
-        (br_if $ones (i32.lt_u (local.get $a0) (local.get $end)))))
+    (if (i32.and (local.get $kb) (i32.const 12))
+      (then
+        (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 12)) (i32.const 12))))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 12)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 12)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 12)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 12)))
+        (local.set $a4 (i32.add (local.get $a4) (i32.const 12)))
+        (local.set $a5 (i32.add (local.get $a5) (i32.const 12)))
+        (loop $ones
+          (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
+          (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
+          (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
+          (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
+          (local.set $a4 (i32.add (local.get $a4) (i32.const 4)))
+          (local.set $a5 (i32.add (local.get $a5) (i32.const 4)))
+          (local.set $w0 (v128.load (local.get $w)))
+          (local.set $w1 (v128.load offset=16 (local.get $w)))
+          (local.set $v (v128.load32_splat (local.get $a0)))
+          (local.set $c00 (local.set $c01
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+          (local.set $v (v128.load32_splat (local.get $a1)))
+          (local.set $c10 (local.set $c11
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+          (local.set $v (v128.load32_splat (local.get $a2)))
+          (local.set $c20 (local.set $c21
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+          (local.set $v (v128.load32_splat (local.get $a3)))
+          (local.set $c30 (local.set $c31
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+          (local.set $v (v128.load32_splat (local.get $a4)))
+          (local.set $c40 (local.set $c41
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
+          (local.set $v (v128.load32_splat (local.get $a5)))
+          (local.set $c50 (local.set $c51
+            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+          (local.set $w (i32.add (local.get $w) (i32.const 32)))
+          (br_if $ones (i32.lt_u (local.get $a0) (local.get $end))))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
     (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51))
