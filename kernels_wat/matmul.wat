@@ -38,24 +38,26 @@
     (local.set $dr (i32.sub (local.get $r) (local.get $c)))
     ;; Parts of about the same length, multiples of 16 bytes, of which the first cache holds those of a tile.
     (local.set $part
-      (select (i32.const 4096) (i32.const 2048) (i32.gt_u (call $tile_rows!) (i32.const 4))))
-    (local.set $part
       (select (local.get $kb)
         (i32.and
           (i32.add (i32.const 15)
-            (i32.div_u (local.get $kb)
-              (i32.add (i32.div_u (local.get $kb) (local.get $part)) (i32.const 1))))
+            (i32.div_u (local.get $kb) (i32.add (i32.shr_u (local.get $kb) (i32.const 11)) (i32.const 1))))
           (i32.const -16))
-        (i32.or (i32.le_u (local.get $kb) (local.get $part)) (i32.eqz (local.get $dr)))))
+        (i32.or (i32.le_u (local.get $kb) (i32.const 2048)) (i32.eqz (local.get $dr)))))
     (local.set $width
       (i32.shl
         (i32.add
-          (i32.div_u (i32.const 0x60000) (i32.add (i32.shl (local.get $part) (i32.const 3)) (i32.const 1)))
+          (i32.div_u (i32.const 0x60000) (i32.add (i32.shl (local.get $kb) (i32.const 3)) (i32.const 1)))
           (i32.const 1))
         (i32.const 3)))
     (local.set $start (i32.const 0))
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
+      (local.set $first (i32.add (local.get $w) (i32.mul (local.get $start) (local.get $kb))))
+      (if (i32.ge_u (local.get $m) (i32.const 16))
+        (then
+          (call $fetch! (local.get $first)
+            (i32.mul (i32.sub (local.get $end) (local.get $start)) (local.get $kb)))))
       (local.set $k (i32.const 0))
       (loop $parts
         (local.set $d (call $min_u! (local.get $part) (i32.sub (local.get $kb) (local.get $k))))
@@ -67,16 +69,10 @@
             (local.set $pr (local.get $r))
             (local.set $plo (local.get $lo))
             (local.set $phi (local.get $hi))))
-        (local.set $first
-          (i32.add (local.get $w)
-            (i32.add (i32.mul (local.get $start) (local.get $kb)) (i32.shl (local.get $k) (i32.const 3)))))
-        (if (i32.ge_u (local.get $m) (i32.const 16))
-          (then
-            (call $fetch! (local.get $first) (i32.sub (local.get $end) (local.get $start))
-              (local.get $kb) (local.get $d))))
         (local.set $rest
           (call $group! (i32.add (local.get $c) (i32.shl (local.get $start) (i32.const 2)))
-            (i32.add (local.get $a) (local.get $k)) (local.get $first)
+            (i32.add (local.get $a) (local.get $k))
+            (i32.add (local.get $first) (i32.shl (local.get $k) (i32.const 3)))
             (i32.add (local.get $b) (i32.shl (local.get $start) (i32.const 2)))
             (local.get $pr) (local.get $dr) (local.get $plo) (local.get $phi) (local.get $kb)
             (i32.sub (local.get $end) (local.get $start)) (local.get $lda) (local.get $ldc)
@@ -191,38 +187,25 @@
         (br $tiles)))
     (local.get $rest))
 
-  ;; Read d/4 rows of the panels that hold `columns`, at four places far apart at the same time: tiles would wait for each
-  ;; line of memory, since they read too slowly for what comes next to be on its way.
-  (func $fetch! (param $w i32) (param $columns i32) (param $kb i32) (param $d i32)
-    (local $size i32) (local $last i32) (local $quarter i32) (local $j i32) (local $end i32)
-    (local $p0 i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
-    (local.set $size (i32.shl (local.get $kb) (i32.const 3)))
-    (local.set $last (i32.shr_u (i32.sub (local.get $columns) (i32.const 1)) (i32.const 3)))
-    (local.set $quarter (i32.shr_u (i32.add (local.get $last) (i32.const 4)) (i32.const 2)))
-    (local.set $j (i32.const 0))
-    (loop $panels
-      (local.set $p0 (call $panel! (local.get $w) (local.get $j) (i32.const 0) (local.get $last) (local.get $size)))
-      (local.set $p1
-        (call $panel! (local.get $w) (local.get $j) (local.get $quarter) (local.get $last) (local.get $size)))
-      (local.set $p2
-        (call $panel! (local.get $w) (local.get $j) (i32.shl (local.get $quarter) (i32.const 1)) (local.get $last)
-          (local.get $size)))
-      (local.set $p3
-        (call $panel! (local.get $w) (local.get $j) (i32.mul (local.get $quarter) (i32.const 3)) (local.get $last)
-          (local.get $size)))
-      (local.set $end (i32.add (local.get $p0) (i32.shl (local.get $d) (i32.const 3))))
-      (loop $lines
-        (drop (i32.load (local.get $p0)))
-        (drop (i32.load (local.get $p1)))
-        (drop (i32.load (local.get $p2)))
-        (drop (i32.load (local.get $p3)))
-        (local.set $p1 (i32.add (local.get $p1) (i32.const 64)))
-        (local.set $p2 (i32.add (local.get $p2) (i32.const 64)))
-        (local.set $p3 (i32.add (local.get $p3) (i32.const 64)))
-        (br_if $lines
-          (i32.lt_u (local.tee $p0 (i32.add (local.get $p0) (i32.const 64))) (local.get $end))))
-      (br_if $panels
-        (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $quarter)))))
+  ;; Bring memory into the cache, but for some bytes at its end: four places far apart at the same time, line by line. Tiles
+  ;; would wait for each line, since they read too slowly for what comes next to be on its way.
+  (func $fetch! (param $p i32) (param $bytes i32)
+    (local $quarter i32) (local $end i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
+    (local.set $quarter (i32.and (i32.shr_u (local.get $bytes) (i32.const 2)) (i32.const -64)))
+    (local.set $end (i32.add (local.get $p) (local.get $quarter)))
+    (local.set $p1 (local.get $end))
+    (local.set $p2 (i32.add (local.get $p1) (local.get $quarter)))
+    (local.set $p3 (i32.add (local.get $p2) (local.get $quarter)))
+    (loop $lines
+      (drop (i32.load (local.get $p)))
+      (drop (i32.load (local.get $p1)))
+      (drop (i32.load (local.get $p2)))
+      (drop (i32.load (local.get $p3)))
+      (local.set $p1 (i32.add (local.get $p1) (i32.const 64)))
+      (local.set $p2 (i32.add (local.get $p2) (i32.const 64)))
+      (local.set $p3 (i32.add (local.get $p3) (i32.const 64)))
+      (br_if $lines
+        (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 64))) (local.get $end)))))
 
   ;; The rows m0 ≤ row < m1, two at a time and then one; n > 0.
   (func $left_over! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
