@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.cases.conv import channels
 from tests.differential import Case
 from tests.strategies import near, seeds, shapes, tensors
-from tinyinfer.types import Array, DType, Quantized
+from tinyinfer.types import Array, Clamp, DType, Quantized
 
 BYTES = st.sampled_from([DType.INT8, DType.UINT8])
 
@@ -216,6 +216,20 @@ def global_average_pool(draw: st.DrawFn) -> Case:
     return Case("QLinearGlobalAveragePool", (draw(data(shape, dtype)),), attrs)
 
 
+@st.composite
+def sums(draw: st.DrawFn) -> Case:
+    """Results of integer products, with channels in the middle or last."""
+    shape = draw(shapes(4, most=9).filter(len))
+    axis = draw(st.integers(0, len(shape) - 1))
+    n = shape[axis]
+    scale = draw(tensors((n,) if draw(st.booleans()) else (), scale=draw(st.sampled_from([1e-40, 0.01, 1e30]))))
+    bias = draw(st.none() | tensors((n,)))
+    clamp = draw(st.sampled_from([Clamp(), Clamp(0.0), Clamp(0.0, 6.0)]))
+    constants = frozenset(draw(st.sampled_from([(), (1, 2), (2,)])))
+    inputs = (draw(tensors(shape, np.int32)), scale, bias)
+    return Case("DequantizeSums", inputs, {"axis": axis, "clamp": clamp}, constants)
+
+
 CASES = {
     "i8_qgemm": st.one_of(matmul(False), pointwise()),
     "i8_qgemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
@@ -228,6 +242,7 @@ CASES = {
     "f32_quantize_pixels": picture(),
     "f32_quantize_range": dynamic(),
     "x8_dequantize": quantize("dequantize"),
+    "i32_dequantize_rows": sums(),
     "x8_lookup": lookup(),
     "x8_qadd": pair("QLinearAdd"),
     "x8_qmul": pair("QLinearMul"),

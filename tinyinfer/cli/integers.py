@@ -12,7 +12,7 @@ from tinyinfer.passes.quantized import INTEGER_FORMS
 from tinyinfer.types import DType
 
 BYTES = (DType.INT8, DType.UINT8)
-CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "DequantizeSums")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyinfer.ops import check
 from tinyinfer.ops.conv import conv
-from tinyinfer.types import DType, Quantized, TensorType
+from tinyinfer.types import Clamp, DType, Quantized, TensorType
 
 BYTES = (DType.INT8, DType.UINT8)
 
@@ -48,6 +48,23 @@ def dynamic_quantize_linear(x: TensorType) -> tuple[TensorType, TensorType, Tens
     """uint8 values, scale and zero point that cover the range of X. ONNX DynamicQuantizeLinear."""
     check.dtype(x, check.FLOAT, "X")
     return TensorType(DType.UINT8, x.shape), TensorType(DType.FLOAT, ()), TensorType(DType.UINT8, ())
+
+
+def dequantize_sums(
+    x: TensorType, scale: TensorType, bias: TensorType | None = None, *, axis: int, clamp: Clamp = Clamp()
+) -> TensorType:
+    """Y = clamp(float(X)·scale + bias) for int32 sums; one scale or one for each slice of `axis`, as the biases are.
+
+    What follows ConvInteger and MatMulInteger in models that are quantised dynamically.
+    """
+    check.dtype(x, (DType.INT32,), "X")
+    count = x.shape[check.axis(axis, x.rank)]
+    check.dtype(scale, check.FLOAT, "scale")
+    check.require(scale.shape in ((), (1,), (count,)), f"scale is {scale}; expected one value or {count}")
+    if bias is not None:
+        check.dtype(bias, check.FLOAT, "bias")
+        check.require(bias.shape == (count,), f"bias is {bias}; expected {count} values")
+    return TensorType(DType.FLOAT, x.shape)
 
 
 def lookup(x: TensorType, table: TensorType) -> TensorType:

@@ -436,7 +436,69 @@ def float_of_integer_sums(m: Match, to: Target) -> Value | None:
     return scaled if bias is None else to.add("Add", scaled, bias, like=node)
 
 
-SUMS: list[Rule] = [float_of_integer_sums]
+def _integer_sums(b: GraphBuilder) -> Value:
+    """A product of integers with scales that are known at run time."""
+    x, zero = _bytes(b, "x", 4, 6), b.constant(np.asarray(100, np.uint8), "zero")
+    w = b.constant(np.random.default_rng(6).integers(-128, 128, (6, 7)).astype(np.int8), "w")
+    found = b.add1("MatMulInteger", x, w, zero, b.constant(np.zeros((), np.int8), "w_zero"))
+    scale = b.input("scale", TensorType(DType.FLOAT, (1, 7)))
+    return b.add1("Mul", b.add1("Cast", found, to=DType.FLOAT), scale)
+
+
+def _scaled_sums(b: GraphBuilder) -> Value:
+    scale = b.input("scale", TensorType(DType.FLOAT, (7,)))
+    return b.add1("DequantizeSums", b.input("x", TensorType(DType.INT32, (4, 7))), scale, axis=1)
+
+
+def _channel_constants(value: Value, like: Value, axis: int) -> int | None:
+    """How many values of `like`'s channels `value` holds: 1, or one for each; None where it varies otherwise."""
+    dims = (1,) * (like.type.rank - value.type.rank) + value.shape
+    count = like.shape[axis]
+    alone = len(dims) == like.type.rank and all(d == 1 or (i == axis and d == count) for i, d in enumerate(dims))
+    return value.type.size if alone else None
+
+
+@rule(
+    "Cast(ConvInteger or MatMulInteger)·scale → DequantizeSums",
+    P("Mul", (P("Cast", (P("ConvInteger|MatMulInteger", name="sums"),), "cast"), "scale"), "mul"),
+    _integer_sums,
+)
+def scaled_sums(m: Match, to: Target) -> Value | None:
+    node, scale = m.node("sums"), m["scale"]
+    axis = 1 if node.op == "ConvInteger" else node.output.type.rank - 1
+    count = _channel_constants(scale, node.output, axis)
+    if m.node("cast").attrs["to"] is not DType.FLOAT or count is None:
+        return None
+    flat = scale if scale.type.rank < 2 else to.add("Reshape", scale, like=m.node("mul"), shape=(count,))
+    return to.add("DequantizeSums", node.output, flat, like=m.node("mul"), axis=axis)
+
+
+@rule(
+    "DequantizeSums(x) + c → DequantizeSums{bias: c}(x)",
+    P("Add", (P("DequantizeSums", name="inner"), "c!"), "add"),
+    lambda b: b.add1("Add", _scaled_sums(b), weights(b, 7, seed=4)),
+)
+def bias_of_sums(m: Match, to: Target) -> Value | None:
+    node, axis = m.node("inner"), m.node("inner").attrs["axis"]
+    taken = len(node.operands) > 2 or not node.attrs.get("clamp", Clamp()).is_open
+    if taken or _channel_constants(m["c"], node.output, axis) is None:
+        return None
+    bias = np.broadcast_to(_data(m, "c").reshape(-1), (node.output.shape[axis],))
+    return to.replace(node, (*node.operands, to.constant(np.array(bias), m["c"].name)))
+
+
+@rule(
+    "Clip(DequantizeSums(x)) → DequantizeSums{clamp}(x)",
+    P("Clip", (P("DequantizeSums", name="inner"),), "clip"),
+    lambda b: b.add1("Clip", _scaled_sums(b), clamp=Clamp(0.0, 6.0)),
+)
+def clamp_of_sums(m: Match, to: Target) -> Value | None:
+    node = m.node("inner")
+    clamp = node.attrs.get("clamp", Clamp()).then(m.node("clip").attrs["clamp"])
+    return None if clamp is None else to.replace(node, clamp=clamp)
+
+
+SUMS: list[Rule] = [float_of_integer_sums, scaled_sums, bias_of_sums, clamp_of_sums]
 """Applied after RULES: what they have not taken up."""
 
 

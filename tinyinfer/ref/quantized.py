@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from tinyinfer.types import Array, Quantized
+from tinyinfer.ref import arith
+from tinyinfer.types import Array, Clamp, Quantized
 
 
 def quantize_linear(x: Array, scale: Array, zero_point: Array) -> Array:
@@ -32,6 +33,13 @@ def dequantize_linear(x: Array, scale: Array, zero_point: Array, *, axis: int = 
         shape[axis] = -1
     centred = x.astype(np.int32) - zero_point.astype(np.int32).reshape(shape if zero_point.size > 1 else ())
     return np.asarray(centred.astype(np.float32) * scale.reshape(shape if scale.size > 1 else ()))
+
+
+def dequantize_sums(x: Array, scale: Array, bias: Array | None = None, *, axis: int, clamp: Clamp = Clamp()) -> Array:
+    """int32 to float32 with one rounding, one product, one sum, clamp."""
+    shape = [-1 if i == axis else 1 for i in range(x.ndim)]
+    y = x.astype(np.float32) * scale.reshape(shape if scale.size > 1 else ())
+    return arith.clamp(y if bias is None else y + bias.reshape(shape), clamp)
 
 
 def dynamic_quantize_linear(x: Array) -> tuple[Array, Array, Array]:

@@ -43,6 +43,7 @@ _TABLE = [
     *_rows("quantize_linear.wat", ["f32_quantize_pixels"], "pixels"),
     *_rows("quantize_linear.wat", ["f32_quantize_range"], "tensors (one)"),
     *_rows("dequantize_linear.wat", ["x8_dequantize"], "elements"),
+    *_rows("dequantize_linear.wat", ["i32_dequantize_rows"], "rows"),
     *_rows("lookup.wat", ["x8_lookup"], "elements"),
     *_rows("qlinear_add.wat", ["x8_qadd", "x8_qmul"], "elements"),
     *_rows("max_pool_bytes.wat", ["x8_maxpool"], "output rows (n·oh)"),

@@ -76,6 +76,12 @@ def pictures(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
     return (channels_last(4), *followed[1:]) if picture else followed
 
 
+def innermost(node: Node, _: Layouts) -> tuple[Layout, ...]:
+    """The attribute `axis` is stored last: each of its slices has constants of its own."""
+    axis = node.attrs["axis"]
+    return ((*(i for i in range(node.output.type.rank) if i != axis), axis),)
+
+
 def permuted(node: Node, layouts: Layouts) -> tuple[Layout, ...]:
     """Transpose: the bytes stay, so axis i of the output is wherever axis perm[i] of the input was."""
     (x,) = node.operands

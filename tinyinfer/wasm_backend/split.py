@@ -79,6 +79,7 @@ SHARES = {
     "maxpool": _WINDOWS,
     "avgpool": _WINDOWS,
     "batchnorm": _ROWS,
+    "dequantize_rows": _ROWS,
     "instancenorm": Shares("inner"),
     "layernorm": _ROWS,
     "lrn": Shares("channels"),

@@ -5,8 +5,10 @@ Kernels see bytes as int8: the sign bit of uint8 is flipped on the way in and ou
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinyinfer.graph import Node, Value
-from tinyinfer.types import DType, Quantized
+from tinyinfer.types import Clamp, DType, Quantized
 from tinyinfer.wasm_backend.lower.elementwise import broadcast
 from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import channels_last, strides_of
@@ -55,6 +57,25 @@ def dequantize_linear(node: Node, to: Lowering) -> None:
         "x8_dequantize",
         x=to.input(x, to.layout(node.output)), y=to.output(node.output), scale=to.input(scale), zero=to.input(zero),
         f=flip(zero.dtype), m0=0, m1=x.type.size,
+    )  # fmt: skip
+
+
+def dequantize_sums(node: Node, to: Lowering) -> None:
+    x, scale, bias = (*node.inputs, None)[:3]
+    assert x is not None
+    assert scale is not None
+    clamp: Clamp = node.attrs.get("clamp", Clamp())
+    n = x.shape[node.attrs["axis"]]
+    factors = to.input(scale)
+    if scale.type.size != n:
+        single, factors = factors, to.scratch(4 * n, f"{node.name}.scale")
+        to.copy(Strided(factors, DType.FLOAT, (n,), (1,)), Strided(single, DType.FLOAT, (n,), (0,)))
+    # -0 changes no number.
+    start = to.const(np.full(n, -0.0, np.float32), f"{node.name}.bias") if bias is None else to.input(bias)
+    to.step(
+        "i32_dequantize_rows",
+        x=to.input(x, to.layout(node.output)), y=to.output(node.output, inplace=x), s=factors, b=start,
+        lo=clamp.lo, hi=clamp.hi, n=n, m0=0, m1=x.type.size // n if n else 0,
     )  # fmt: skip
 
 
