@@ -110,28 +110,44 @@
   ;; Writes    scale: one float, zero: one byte; m0:m1 is 0:1, all of the work
   (func $f32_quantize_range (export "f32_quantize_range")
     (param $scale i32) (param $zero i32) (param $x i32) (param $n i32) (param $m0 i32) (param $m1 i32)
-    (local $lo v128) (local $hi v128) (local $v v128) (local $i i32) (local $l f32) (local $s f32)
+    (local $lo v128) (local $hi v128) (local $v v128) (local $p i32) (local $end i32) (local $l f32) (local $s f32)
+    (local $lo1 v128) (local $hi1 v128) (local $lo2 v128) (local $hi2 v128) (local $lo3 v128) (local $hi3 v128)
     (if (i32.lt_u (local.get $m0) (local.get $m1))
       (then
+        (local.set $p (local.get $x))
+        (local.set $end (i32.add (local.get $x) (i32.shl (local.get $n) (i32.const 2))))
         (local.set $lo (f32x4.splat (f32.const 0)))
         (local.set $hi (local.get $lo))
-        (local.set $i (i32.const 0))
-        (block $fours_done
-          (loop $fours
-            (br_if $fours_done (i32.gt_u (i32.add (local.get $i) (i32.const 4)) (local.get $n)))
-            (local.set $v (v128.load (i32.add (local.get $x) (i32.shl (local.get $i) (i32.const 2)))))
+        (local.set $lo1 (local.get $lo)) (local.set $hi1 (local.get $lo))
+        (local.set $lo2 (local.get $lo)) (local.set $hi2 (local.get $lo))
+        (local.set $lo3 (local.get $lo)) (local.set $hi3 (local.get $lo))
+        (block $sixteens_done
+          (loop $sixteens
+            (br_if $sixteens_done (i32.gt_u (i32.add (local.get $p) (i32.const 64)) (local.get $end)))
+            (local.set $v (v128.load (local.get $p)))
             (local.set $lo (f32x4.pmin (local.get $lo) (local.get $v)))
             (local.set $hi (f32x4.pmax (local.get $hi) (local.get $v)))
-            (local.set $i (i32.add (local.get $i) (i32.const 4)))
-            (br $fours)))
+            (local.set $v (v128.load offset=16 (local.get $p)))
+            (local.set $lo1 (f32x4.pmin (local.get $lo1) (local.get $v)))
+            (local.set $hi1 (f32x4.pmax (local.get $hi1) (local.get $v)))
+            (local.set $v (v128.load offset=32 (local.get $p)))
+            (local.set $lo2 (f32x4.pmin (local.get $lo2) (local.get $v)))
+            (local.set $hi2 (f32x4.pmax (local.get $hi2) (local.get $v)))
+            (local.set $v (v128.load offset=48 (local.get $p)))
+            (local.set $lo3 (f32x4.pmin (local.get $lo3) (local.get $v)))
+            (local.set $hi3 (f32x4.pmax (local.get $hi3) (local.get $v)))
+            (local.set $p (i32.add (local.get $p) (i32.const 64)))
+            (br $sixteens)))
         (block $ones_done
           (loop $ones
-            (br_if $ones_done (i32.ge_u (local.get $i) (local.get $n)))
-            (local.set $v (v128.load32_splat (i32.add (local.get $x) (i32.shl (local.get $i) (i32.const 2)))))
+            (br_if $ones_done (i32.ge_u (local.get $p) (local.get $end)))
+            (local.set $v (v128.load32_splat (local.get $p)))
             (local.set $lo (f32x4.pmin (local.get $lo) (local.get $v)))
             (local.set $hi (f32x4.pmax (local.get $hi) (local.get $v)))
-            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (local.set $p (i32.add (local.get $p) (i32.const 4)))
             (br $ones)))
+        (local.set $lo (f32x4.pmin (f32x4.pmin (local.get $lo) (local.get $lo1)) (f32x4.pmin (local.get $lo2) (local.get $lo3))))
+        (local.set $hi (f32x4.pmax (f32x4.pmax (local.get $hi) (local.get $hi1)) (f32x4.pmax (local.get $hi2) (local.get $hi3))))
         (local.set $lo
           (f32x4.pmin (local.get $lo) (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $lo) (local.get $lo))))
         (local.set $hi
