@@ -25,6 +25,9 @@ class Runtime:
     """Classic scripts that the page loads first."""
     imports: tuple[str, ...] = ()
     """Modules that the adapter imports, which every page names so that all are fetched at once."""
+    fetches: tuple[str, ...] = ()
+    """What it fetches for one thread, by the `tier` of the contender and the `folder` of the model. Pages for cold
+    starts name these, too; others do not, since a model would be in memory twice."""
 
 
 _TFJS = ("tfjs-core/dist/tf-core", "tfjs-converter/dist/tf-converter", "tfjs-backend-wasm/dist/tf-backend-wasm")
@@ -32,15 +35,34 @@ _TFJS = ("tfjs-core/dist/tf-core", "tfjs-converter/dist/tf-converter", "tfjs-bac
 RUNTIMES: dict[str, Runtime] = {
     runtime.name: runtime
     for runtime in [
-        Runtime(OURS, "TinyInfer", "tinyinfer.js", "model.tinf", imports=("/tinyinfer/index.js",)),
+        Runtime(
+            OURS,
+            "TinyInfer",
+            "tinyinfer.js",
+            "model.tinf",
+            imports=("/tinyinfer/index.js",),
+            fetches=("/tinyinfer/kernels.{tier}.wasm", "{folder}/model.tinf"),
+        ),
         Runtime(
             "onnxruntime",
             "onnxruntime-web",
             "onnxruntime.js",
             "model.onnx",
-            imports=("/onnxruntime/ort.wasm.min.mjs",),
+            imports=("/onnxruntime/ort.wasm.min.mjs", "/onnxruntime/ort-wasm-simd-threaded.mjs"),
+            fetches=("/onnxruntime/ort-wasm-simd-threaded.wasm", "{folder}/model.onnx"),
         ),
-        Runtime("tfjs", "TF.js wasm", "tfjs.js", "tfjs/model.json", tuple(f"/tfjs/{path}.min.js" for path in _TFJS)),
+        Runtime(
+            "tfjs",
+            "TF.js wasm",
+            "tfjs.js",
+            "tfjs/model.json",
+            tuple(f"/tfjs/{path}.min.js" for path in _TFJS),
+            fetches=(
+                "/tfjs/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm",
+                "{folder}/tfjs/model.json",
+                "{folder}/tfjs/weights.bin",
+            ),
+        ),
     ]
 }
 

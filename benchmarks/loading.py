@@ -25,7 +25,7 @@ def start_cold(run: Run, prepared: Prepared, contenders: Sequence[Contender], re
             run.tell(f"{prepared.model.title}: cold start {turn + 1} of {run.effort.starts}")
             for contender in contenders:
                 cold = result.cold.setdefault(contender.key, ColdStart())
-                _visit_twice(browser, model_page(run.site, contender, prepared), cold)
+                _visit_twice(browser, model_page(run.site, contender, prepared, preload=True), cold)
     run.site.caching = False
 
 

@@ -17,6 +17,7 @@ from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels, module_fil
 from tinyinfer.web_build import WEB as SOURCES
 
 WEB = Path(__file__).resolve().parent / "web"
+PLAIN: Mapping[str, Any] = {"scripts": (), "imports": (), "fetches": ()}
 
 
 def site(prepared: Mapping[str, Prepared], modules: Path | None) -> Site:
@@ -30,14 +31,15 @@ def site(prepared: Mapping[str, Prepared], modules: Path | None) -> Site:
     return Site(folders, files, _describe(prepared))
 
 
-def model_page(site: Site, contender: Contender, prepared: Prepared) -> str:
-    """The address of the page that runs a model by a contender."""
+def model_page(site: Site, contender: Contender, prepared: Prepared, preload: bool = False) -> str:
+    """The address of the page that runs a model by a contender; with `preload` it names all that will be fetched."""
     query = {
         "runtime": contender.runtime.name,
         "threads": contender.threads,
         "tier": contender.tier,
         "worker": str(contender.worker),
         "model": prepared.model.name,
+        **({"preload": "all"} if preload else {}),
     }
     return f"{site.url}/page?{urlencode(query)}"
 
@@ -58,16 +60,19 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
     def describe(query: Mapping[str, str]) -> Mapping[str, Any]:
         if "limits" in query:
             job = {"threads": int(query["limits"]), "modules": [f"/{name}" for name in roofline.modules()]}
-            return {"title": "limits", "job": job, "scripts": (), "imports": (), "module": "/web/roofline.js"}
+            return {**PLAIN, "title": "limits", "job": job, "module": "/web/roofline.js"}
         if "kernels" in query:
             job = prepared[query["model"]].job(RUNTIMES[OURS])
             job["modules"] = query["kernels"].split()
-            return {"title": "kernels", "job": job, "scripts": (), "imports": (), "module": "/web/kernels.js"}
+            return {**PLAIN, "title": "kernels", "job": job, "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
         job = prepared[query["model"]].job(runtime)
         job |= {"threads": int(query["threads"]), "tier": query["tier"], "worker": query["worker"] == str(True)}
         imports = ("/web/page.js", *runtime.imports)
+        folder = f"/models/{query['model']}"
+        fetches = [path.format(tier=job["tier"], folder=folder) for path in runtime.fetches if "preload" in query]
         module = f"/web/{runtime.adapter}"
-        return {"title": runtime.title, "job": job, "scripts": runtime.scripts, "imports": imports, "module": module}
+        page = {"title": runtime.title, "job": job, "scripts": runtime.scripts, "imports": imports}
+        return {**page, "fetches": fetches, "module": module}
 
     return describe

@@ -28,7 +28,7 @@ PAGE = """<!doctype html>
 """
 
 Describe = Callable[[Mapping[str, str]], Mapping[str, Any]]
-"""From the query of a page's address to its `title`, `job`, `scripts`, `module`, and the `imports` of the module."""
+"""From the query of a page's address to its `title`, `job`, `scripts`, `module`, and its `imports` and `fetches`."""
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Site:
         values = self.describe(dict(parse_qsl(query, keep_blank_values=True)))
         scripts = "".join(f'<script src="{path}"></script>\n' for path in values["scripts"])
         preloads = "".join(f'<link rel="modulepreload" href="{path}">\n' for path in values["imports"])
+        preloads += "".join(f'<link rel="preload" href="{p}" as="fetch" crossorigin>\n' for p in values["fetches"])
         job = json.dumps(values["job"]).replace("<", "\\u003c")
         page = PAGE.format(title=values["title"], preloads=preloads, job=job, scripts=scripts, module=values["module"])
         return page.encode()
