@@ -18,6 +18,7 @@ from tests.test_shared_models import MODELS
 from tests.website import Site, run_in_browser, serve
 from tinyinfer.bundle import web_files
 from tinyinfer.cli.models import input_names, read_feeds
+from tinyinfer.quantization import QuantType, quantize_weights
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
@@ -50,6 +51,18 @@ def test_shared_model_has_the_same_bits(name: str, shared_models: Path, page: Pa
     folder = shared_models / name
     feeds = read_feeds(folder / "io_0.npz", input_names(folder / "model.onnx"))
     model = tinyinfer.compile(folder / "model.onnx", {key: array.shape for key, array in feeds.items()})
+    check(model, feeds, page, site)
+
+
+@pytest.mark.parametrize(("kind", "kernel"), [(QuantType.QInt4, "f32_gemm_x4"), (QuantType.QInt8, "f32_gemm_x8")])
+def test_weights_of_few_bits_give_the_same_bits(
+    kind: QuantType, kernel: str, shared_models: Path, page: Page, site: Site
+) -> None:
+    folder = shared_models / "vit-ibp-3-3-8-cifar10"
+    feeds = read_feeds(folder / "io_0.npz", input_names(folder / "model.onnx"))
+    quantised = quantize_weights(folder / "model.onnx", None, kind, 16).SerializeToString()
+    model = tinyinfer.compile(quantised, {key: array.shape for key, array in feeds.items()})
+    assert kernel in {step.kernel for step in model.plan.steps}
     check(model, feeds, page, site)
 
 
