@@ -54,7 +54,7 @@
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
       (local.set $first (i32.add (local.get $w) (i32.mul (local.get $start) (local.get $kb))))
-      (if (i32.ge_u (local.get $m) (i32.const 16))
+      (if (i32.ge_u (local.get $m) (i32.const 4))
         (then
           (call $fetch! (local.get $first)
             (i32.mul (i32.sub (local.get $end) (local.get $start)) (local.get $kb)))))

@@ -34,7 +34,7 @@ def convolution(channels: int, filters: int, height: int, width: int, stride: in
     return Case("Conv", (*inputs, random(2, filters, *out)), attrs, frozenset({1, 2}))
 
 
-# Weights come in groups of columns and, if rows are long, in parts of rows; many rows are worth fetching them first.
+# Weights come in groups of columns and, if rows are long, in parts of rows.
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
 @pytest.mark.parametrize("rows", [13, 80])
 @pytest.mark.parametrize(("k", "n"), [(2050, 261), (515, 390), (200, 600)])
