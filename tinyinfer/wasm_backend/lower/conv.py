@@ -124,6 +124,6 @@ def _general(
             "f32_conv",
             y=y.pointer + first * 4, x=x.pointer + g * depth * 4, r=r + first * 4 if isinstance(r, Pointer) else 0,
             w=w.cut(3, first, filters).panels(to, f"{node.name}.W"), b=base + first * 4, **bounds(node),
-            ic=depth, oc=filters, zero=to.zeros(depth * w.shape[1] * 4), px=x.pitch,
+            ic=depth, oc=filters, zero=to.zeros(depth * 4), px=x.pitch,
             **window.geometry(node, w.shape[:2], pads), **_distances(node, y),
         )  # fmt: skip

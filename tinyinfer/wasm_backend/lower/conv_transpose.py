@@ -87,7 +87,7 @@ def conv_transpose(node: Node, to: Lowering) -> None:
                 "f32_conv",
                 y=target + pixel + g * each * 4, x=source + g * depth * 4, r=0, w=packed or _nothing(to, each),
                 b=base + g * each * 4, ic=depth if packed else 1, oc=each, px=depth * group * 4,
-                zero=to.zeros(depth * max(columns.taps, 1) * 4), **place,
+                zero=to.zeros(depth * 4), **place,
             )  # fmt: skip
 
 
