@@ -181,21 +181,6 @@
         (local.set $to (i32.add (local.get $to) (i32.const 64)))
         (br $eights))))
 
-  ;; A panel of int8 weights, size bytes, as int16.
-  (func $widen_panel! (param $to i32) (param $w i32) (param $size i32)
-    (local $end i32)
-    (local.set $end (i32.add (local.get $w) (local.get $size)))
-    (block $done
-      (loop $vectors
-        (br_if $done (i32.ge_u (local.get $w) (local.get $end)))
-        (v128.store (local.get $to) (v128.load8x8_s (local.get $w)))
-        (v128.store offset=16 (local.get $to) (v128.load8x8_s offset=8 (local.get $w)))
-        (v128.store offset=32 (local.get $to) (v128.load8x8_s offset=16 (local.get $w)))
-        (v128.store offset=48 (local.get $to) (v128.load8x8_s offset=24 (local.get $w)))
-        (local.set $to (i32.add (local.get $to) (i32.const 64)))
-        (local.set $w (i32.add (local.get $w) (i32.const 32)))
-        (br $vectors))))
-
   ;; Blocks: r rows that are computed together, a multiple of four. Their scratch, for k8 depths: tiles of four interleaved
   ;; rows, one panel as int16 (before that, four rows of bytes), and 128 bytes for the sums of tiles that are cut off.
   (func $block_panel! (param $place i32) (param $r i32) (param $k8 i32) (result i32)
@@ -231,10 +216,7 @@
     (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $s)))
     (loop $columns
       (if (i32.eq (local.get $wide) (i32.const 1))
-        (then (local.set $panel (local.get $pw)))
-        (else
-          (if (i32.ne (local.get $rows) (i32.const 1))
-            (then (call $widen_panel! (local.get $panel) (local.get $pw) (local.get $size))))))
+        (then (local.set $panel (local.get $pw))))
       (local.set $a (local.get $place))
       (local.set $py (local.get $y))
       (local.set $left (local.get $rows))
@@ -245,26 +227,34 @@
         (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
         (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
         (local.set $end (i32.add (local.get $a) (local.get $size)))
-        (if (i32.ne (local.get $left) (i32.const 1))
-          (then
-            (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
-            (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-              (call $dot4x8!
-                (local.get $a) (local.get $panel) (local.get $end)
-                (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
-                (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)))))))))))
-          (else
-            (if
-              (i32.and
-                (i32.ne (local.get $wide) (i32.const 1)) (i32.eq (local.get $rows) (i32.const 1)))
-              (then
-                (local.set $c00 (local.set $c01
-                  (call $dot1x8! (ref.func $widened!) (i32.const 8) (local.get $a) (local.get $pw) (local.get $end)
-                    (local.get $c00) (local.get $c01)))))
-              (else
-                (local.set $c00 (local.set $c01
-                  (call $dot1x8! (ref.func $whole!) (i32.const 16) (local.get $a) (local.get $panel) (local.get $end)
-                    (local.get $c00) (local.get $c01))))))))
+        (block $summed
+          (if (i32.ne (local.get $wide) (i32.const 1))
+            (then
+              (if (i32.eq (local.get $a) (local.get $place))
+                (then
+                  (if (i32.eq (local.get $rows) (i32.const 1))
+                    (then
+                      (local.set $c00 (local.set $c01
+                        (call $dot1x8! (ref.func $widened!) (i32.const 8) (local.get $a) (local.get $pw) (local.get $end)
+                          (local.get $c00) (local.get $c01)))))
+                    (else
+                      (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+                      (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                        (call $dot4x8_widening! (local.get $a) (local.get $pw) (local.get $panel) (local.get $end)
+                          (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                          (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))))
+                  (br $summed)))))
+          (if (i32.eq (local.get $left) (i32.const 1))
+            (then
+              (local.set $c00 (local.set $c01
+                (call $dot1x8! (ref.func $whole!) (i32.const 16) (local.get $a) (local.get $panel) (local.get $end)
+                  (local.get $c00) (local.get $c01)))))
+            (else
+              (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+              (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                (call $dot4x8! (local.get $a) (local.get $panel) (local.get $end)
+                  (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                  (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)))))))))))))
         (call $finish_tile4x8! (local.get $requantize) (local.get $clip) (local.get $py) (local.get $ld)
           (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
           (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
@@ -347,6 +337,86 @@
         (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
         (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
         (local.set $w (i32.add (local.get $w) (i32.const 128)))
+        (br_if $eights
+          (i32.lt_u (local.tee $a (i32.add (local.get $a) (i32.const 64))) (local.get $end)))))
+    (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+    (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
+
+  ;; The same with weights of int8, which are left at `to` as int16.
+  (func $dot4x8_widening! (param $a i32) (param $w i32) (param $to i32) (param $end i32)
+                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
+                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
+                 (result v128 v128 v128 v128 v128 v128 v128 v128)
+    (local $w0 v128) (local $w1 v128) (local $v v128)
+    (block $done
+      (br_if $done (i32.ge_u (local.get $a) (local.get $end)))
+      (loop $eights
+        (local.set $w0 (v128.load8x8_s (local.get $w)))
+        (v128.store (local.get $to) (local.get $w0))
+        (local.set $w1 (v128.load8x8_s offset=8 (local.get $w)))
+        (v128.store offset=16 (local.get $to) (local.get $w1))
+        (local.set $v (v128.load32_splat (local.get $a)))
+        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=4 (local.get $a)))
+        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=8 (local.get $a)))
+        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=12 (local.get $a)))
+        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $w0 (v128.load8x8_s offset=16 (local.get $w)))
+        (v128.store offset=32 (local.get $to) (local.get $w0))
+        (local.set $w1 (v128.load8x8_s offset=24 (local.get $w)))
+        (v128.store offset=48 (local.get $to) (local.get $w1))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a)))
+        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a)))
+        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a)))
+        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a)))
+        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $w0 (v128.load8x8_s offset=32 (local.get $w)))
+        (v128.store offset=64 (local.get $to) (local.get $w0))
+        (local.set $w1 (v128.load8x8_s offset=40 (local.get $w)))
+        (v128.store offset=80 (local.get $to) (local.get $w1))
+        (local.set $v (v128.load32_splat offset=32 (local.get $a)))
+        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=36 (local.get $a)))
+        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=40 (local.get $a)))
+        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=44 (local.get $a)))
+        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $w0 (v128.load8x8_s offset=48 (local.get $w)))
+        (v128.store offset=96 (local.get $to) (local.get $w0))
+        (local.set $w1 (v128.load8x8_s offset=56 (local.get $w)))
+        (v128.store offset=112 (local.get $to) (local.get $w1))
+        (local.set $v (v128.load32_splat offset=48 (local.get $a)))
+        (local.set $c00 (i32x4.add (local.get $c00) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c01 (i32x4.add (local.get $c01) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=52 (local.get $a)))
+        (local.set $c10 (i32x4.add (local.get $c10) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c11 (i32x4.add (local.get $c11) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=56 (local.get $a)))
+        (local.set $c20 (i32x4.add (local.get $c20) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c21 (i32x4.add (local.get $c21) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $v (v128.load32_splat offset=60 (local.get $a)))
+        (local.set $c30 (i32x4.add (local.get $c30) (i32x4.dot_i16x8_s (local.get $v) (local.get $w0))))
+        (local.set $c31 (i32x4.add (local.get $c31) (i32x4.dot_i16x8_s (local.get $v) (local.get $w1))))
+        (local.set $w (i32.add (local.get $w) (i32.const 64)))
+        (local.set $to (i32.add (local.get $to) (i32.const 128)))
         (br_if $eights
           (i32.lt_u (local.tee $a (i32.add (local.get $a) (i32.const 64))) (local.get $end)))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
