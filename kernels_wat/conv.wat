@@ -196,7 +196,7 @@
                   (else
                     (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
                     (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                      (call $tile4x8! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
+                      (call $tile4x8! (i32.const 1) (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
                         (local.get $pw) (local.get $run)
                         (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                         (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))))
@@ -265,7 +265,7 @@
                     (else
                       (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
                       (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                        (call $tile4x8! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
+                        (call $tile4x8! (i32.const 1) (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
                           (local.get $pw) (local.get $kb)
                           (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                           (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))))

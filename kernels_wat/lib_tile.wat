@@ -20,13 +20,15 @@
     (call $madd! (local.get $a) (local.get $w0) (local.get $c0))
     (call $madd! (local.get $a) (local.get $w1) (local.get $c1)))
 
-  (func $tile4x8! (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32)
+  ;; `ahead`: whether the panel's address also moves on before it is used, for callers with no register to spare.
+  (func $tile4x8! (param $ahead i32) (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32)
                 (param $w i32) (param $kb i32)
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
     (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -16)) (i32.const 16))))
+    (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const -128)))))
     (local.set $a0 (i32.add (local.get $a0) (i32.const -16)))
     (local.set $a1 (i32.add (local.get $a1) (i32.const -16)))
     (local.set $a2 (i32.add (local.get $a2) (i32.const -16)))
@@ -34,6 +36,7 @@
     (block $fours_done
       (br_if $fours_done (i32.lt_u (local.get $kb) (i32.const 16)))
       (loop $fours
+        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 128)))))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
         (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
         (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
@@ -94,16 +97,18 @@
         (local.set $v (v128.load32_splat offset=12 (local.get $a3)))
         (local.set $c30 (local.set $c31
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
-        (local.set $w (i32.add (local.get $w) (i32.const 128)))
+        (if (i32.eqz (local.get $ahead)) (then (local.set $w (i32.add (local.get $w) (i32.const 128)))))
         (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
     (if (i32.and (local.get $kb) (i32.const 12))
       (then
         (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 12)) (i32.const 12))))
+        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 96)))))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 12)))
         (local.set $a1 (i32.add (local.get $a1) (i32.const 12)))
         (local.set $a2 (i32.add (local.get $a2) (i32.const 12)))
         (local.set $a3 (i32.add (local.get $a3) (i32.const 12)))
         (loop $ones
+          (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 32)))))
           (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
           (local.set $a1 (i32.add (local.get $a1) (i32.const 4)))
           (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
@@ -122,7 +127,7 @@
           (local.set $v (v128.load32_splat (local.get $a3)))
           (local.set $c30 (local.set $c31
             (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
-          (local.set $w (i32.add (local.get $w) (i32.const 32)))
+          (if (i32.eqz (local.get $ahead)) (then (local.set $w (i32.add (local.get $w) (i32.const 32)))))
           (br_if $ones (i32.lt_u (local.get $a0) (local.get $end))))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))

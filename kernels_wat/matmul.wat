@@ -150,7 +150,7 @@
             (else
               (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
               (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                (call $tile4x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+                (call $tile4x8! (i32.const 0) (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
                   (local.get $panel) (local.get $d)
                   (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                   (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
