@@ -98,9 +98,10 @@
         (if (i32.eq (local.get $c) (i32.const 2))
           (then
             (local.set $v (i8x16.shuffle 0 1 4 5 8 9 12 13 0 0 0 0 0 0 0 0 (local.get $v) (local.get $v)))))
+        ;; What is stored beyond four pixels belongs to the next ones, which follow.
         (call $store_x8! (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $c)))
           (v128.xor (local.get $v) (local.get $flip))
-          (i32.mul (local.get $c) (call $min_u! (i32.sub (local.get $m1) (local.get $i)) (i32.const 4))))
+          (i32.mul (local.get $c) (i32.sub (local.get $m1) (local.get $i))))
         (local.set $i (i32.add (local.get $i) (i32.const 4)))
         (br $fours))))
 
