@@ -17,7 +17,7 @@
     (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $a) (local.get $b)))
   (func $scaled! (param $i i32) (param $s i32) (result i32) (i32.shl (local.get $i) (local.get $s)))
 
-  ;; Copy the pixels (top + i·dh, left + j·dw) for i < gh, j < gw to `to`, densely, signs flipped; up to 15 bytes more are
+  ;; Copy the pixels (top + i·dh, left + j·dw) for i < gh, j < gw to `to`, densely, signs flipped; up to 31 bytes more are
   ;; written.
   (func $dw_gather! (param $to i32) (param $image i32) (param $pad i32) (param $top i32) (param $left i32)
                     (param $gh i32) (param $gw i32) (param $dh i32) (param $dw i32)
@@ -43,7 +43,10 @@
           (v128.store
             (i32.add (local.get $q) (local.get $k))
             (v128.xor (v128.load (i32.add (local.get $from) (local.get $k))) (local.get $flip)))
-          (br_if $bytes (i32.lt_u (local.tee $k (i32.add (local.get $k) (i32.const 16))) (local.get $c))))
+          (v128.store offset=16
+            (i32.add (local.get $q) (local.get $k))
+            (v128.xor (v128.load offset=16 (i32.add (local.get $from) (local.get $k))) (local.get $flip)))
+          (br_if $bytes (i32.lt_u (local.tee $k (i32.add (local.get $k) (i32.const 32))) (local.get $c))))
         (local.set $q (i32.add (local.get $q) (local.get $c)))
         (br_if $columns (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $gw))))
       (br_if $lines (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $gh)))))
