@@ -191,6 +191,7 @@
 
   ;; The interleaved rows of a block times all panels: y = finish(b + Σ a·w), the first n columns of the first `rows` rows.
   ;; w: panels of k8/2 pairs of depths by eight filters, int8 or int16 (wide) · b, s: padded to eight; s may be 0
+  ;; lonely: whether calls of one row are to be fast
   ;; v128      8 acc + 2 w + 1 a + 1 product = 12 of 16
   ;;
   ;;             w0   w1    eight filters
@@ -198,13 +199,13 @@
   ;;    a1 ─▶   c10  c11
   ;;    a2 ─▶   c20  c21
   ;;    a3 ─▶   c30  c31
-  (func $panels! (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $wide i32)
+  (func $panels! (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $wide i32) (param $lonely i32)
                  (param $y i32) (param $ld i32) (param $place i32) (param $panel i32)
                  (param $w i32) (param $b i32) (param $s i32)
                  (param $lo v128) (param $hi v128) (param $base v128) (param $fy v128) (param $touch i32)
                  (param $k8 i32) (param $n i32) (param $rows i32)
     (local $pw i32) (local $pb i32) (local $ps i32) (local $py i32) (local $a i32) (local $end i32) (local $spill i32)
-    (local $left i32) (local $size i32) (local $dy i32) (local $ds i32)
+    (local $left i32) (local $size i32) (local $single i32) (local $last i32) (local $dy i32) (local $ds i32)
     (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
     (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
     (local.set $pw (local.get $w))
@@ -214,6 +215,7 @@
     (local.set $spill (i32.add (local.get $panel) (i32.shl (local.get $size) (i32.const 1))))
     (local.set $dy (select (i32.const 8) (i32.const 32) (local.get $s)))
     (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $s)))
+    (local.set $single (i32.eq (local.get $rows) (i32.const 1)))
     (loop $columns
       (if (i32.eq (local.get $wide) (i32.const 1))
         (then (local.set $panel (local.get $pw))))
@@ -232,7 +234,7 @@
             (then
               (if (i32.eq (local.get $a) (local.get $place))
                 (then
-                  (if (i32.eq (local.get $rows) (i32.const 1))
+                  (if (i32.and (local.get $lonely) (local.get $single))
                     (then
                       (local.set $c00 (local.set $c01
                         (call $dot1x8! (ref.func $widened!) (i32.const 8) (local.get $a) (local.get $pw) (local.get $end)
@@ -244,7 +246,8 @@
                           (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                           (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))))
                   (br $summed)))))
-          (if (i32.eq (local.get $left) (i32.const 1))
+          (local.set $last (i32.eq (local.get $left) (i32.const 1)))
+          (if (i32.and (i32.or (local.get $lonely) (i32.eqz (local.get $wide))) (local.get $last))
             (then
               (local.set $c00 (local.set $c01
                 (call $dot1x8! (ref.func $whole!) (i32.const 16) (local.get $a) (local.get $panel) (local.get $end)

@@ -123,7 +123,7 @@
           (local.set $window (i32.add (local.get $window) (i32.shl (local.get $k8) (i32.const 2))))
           (local.set $tile (i32.add (local.get $tile) (i32.shl (local.get $k8) (i32.const 3))))
           (br_if $fours (i32.gt_s (local.tee $p (i32.sub (local.get $p) (i32.const 4))) (i32.const 0))))
-        (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide)
+        (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide) (i32.const 0)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $py))) (local.get $py)
           (local.get $place) (local.get $panel) (local.get $w) (local.get $b) (local.get $s)
           (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $touch)

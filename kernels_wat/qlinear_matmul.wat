@@ -45,7 +45,7 @@
           (local.set $p (i32.add (local.get $p) (i32.shl (local.get $lda) (i32.const 2))))
           (br_if $fours
             (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 4))) (i32.const 0))))
-        (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide)
+        (call $panels! (local.get $requantize) (local.get $clip) (local.get $wide) (i32.const 1)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
           (local.get $place) (local.get $panel) (local.get $w) (local.get $b) (local.get $s)
           (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $touch)
