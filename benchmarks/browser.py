@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from tinyinfer.errors import TinyInferError
 
-LIMIT = 600_000
+LIMIT = 180_000
 """Milliseconds that loading or running one model may take."""
 
 # A browser that takes little of the machine for itself: it would start renderers for the suggestions of its address bar
@@ -68,7 +68,9 @@ def open_page(browser: Browser, url: str) -> Page:
 
 def ask(page: Page, expression: str) -> Any:
     """The value of an expression over the page's `bench` (see `web/page.js`); its errors become TinyInferError."""
-    question = f"bench.then(bench => {expression}).then(value => ({{ value }}), error => ({{ error: `${{error}}` }}))"
+    late = f"new Promise((_, reject) => setTimeout(reject, {LIMIT}, 'no answer within {LIMIT // 1000} s'))"
+    answer = f"Promise.race([bench.then(bench => {expression}), {late}])"
+    question = f"{answer}.then(value => ({{ value }}), error => ({{ error: `${{error}}` }}))"
     try:
         result = page.evaluate(question)
     except Error as error:  # the page has crashed, or its script could not be loaded
