@@ -234,7 +234,17 @@ REFUSED = "for (const m of ['match', 'open', 'has']) CacheStorage.prototype[m] =
 FULL = "Cache.prototype.put = () => Promise.reject(new DOMException('full', 'QuotaExceededError'))"
 
 
-@pytest.mark.parametrize("script", [NO_STORAGE, REFUSED, FULL], ids=["missing", "refused", "full"])
+SILENT = [
+    f"{method} = () => new Promise(() => {{}})"
+    for method in ("CacheStorage.prototype.match", "CacheStorage.prototype.open", "Cache.prototype.put")
+]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [NO_STORAGE, REFUSED, FULL, *SILENT],
+    ids=["missing", "refused", "full", "silent-match", "silent-open", "silent-put"],
+)
 @pytest.mark.parametrize("graph", [tiny_graph, wide_graph])
 def test_works_without_a_cache(graph: Callable[[], Graph], script: str, page: Page, site: Site) -> None:
     site.files[MODEL] = tinf_of(graph())

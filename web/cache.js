@@ -7,6 +7,8 @@ const NAME = "tinyinfer";
 /** The most bytes that come at once. */
 export const PIECE = 2 ** 18;
 const AHEAD = new ByteLengthQueuingStrategy({ highWaterMark: 2 ** 22 });
+/** Milliseconds after which a storage that does not answer is done without. */
+const PATIENCE = 1000;
 
 /**
  * @typedef {{url: string, loaded: number, total: number}} Progress bytes so far, and in all (0: not known)
@@ -36,9 +38,12 @@ export async function open(url, options) {
 /** What is kept; nothing where there is no storage: plain HTTP, blocked storage. @param {string} url */
 const find = async url => {
   try {
-    return await caches.match(url, { cacheName: NAME });
+    return await soon(caches.match(url, { cacheName: NAME }));
   } catch {}
 };
+
+/** The promise's value, or nothing if it takes too long. @template T @param {Promise<T>} promise */
+const soon = promise => Promise.race([promise, new Promise(resolve => setTimeout(resolve, PATIENCE))]);
 
 /** @param {string} url @param {LoadOptions} options */
 async function request(url, { reload, signal }) {
@@ -55,14 +60,17 @@ async function request(url, { reload, signal }) {
 async function* read(url, { headers, body }, keep, { onProgress, spare }) {
   // The length of a compressed transfer is not that of its content.
   const total = headers.has("content-encoding") ? 0 : Number(headers.get("content-length"));
-  const copy = keep ? keeper(url, total) : undefined;
+  let copy = keep ? keeper(url, total) : undefined;
   let loaded = 0;
   let complete = false;
   try {
     for (const next = reader(body, spare); next; ) {
       const { done, value } = await next().catch(error => Promise.reject(failed(url, error)));
       if (done) break;
-      await copy?.ready.catch(() => {});
+      if (copy && !(await hasRoom(copy))) {
+        copy.abort().catch(() => {});
+        copy = undefined;
+      }
       copy?.write(value.slice()).catch(() => {});
       loaded += value.length;
       onProgress?.({ url, loaded, total });
@@ -108,6 +116,16 @@ function keeper(url, total) {
   writer.closed.catch(() => {});
   return writer;
 }
+
+/** Whether there is room for more, or comes soon. @param {WritableStreamDefaultWriter} writer */
+const hasRoom = async writer =>
+  Number(writer.desiredSize) > 0 ||
+  (await soon(
+    writer.ready.then(
+      () => true,
+      () => false,
+    ),
+  ));
 
 /** @param {string} url @param {unknown} error */
 const failed = (url, error) => new ModelError(`${url}: cannot be loaded: ${messageOf(error)}`);
