@@ -15,20 +15,17 @@ from tests.conftest import ROOT
 from tests.differential import assert_same_bits
 from tests.models import reference
 from tests.test_shared_models import MODELS
-from tests.website import Site, run_in_browser, serve
-from tinyinfer.bundle import web_files
+from tests.website import Site, library, run_in_browser, serve
 from tinyinfer.cli.models import input_names, read_feeds
 from tinyinfer.quantization import QuantType, quantize_weights
 from tinyinfer.types import Array
-from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
-KERNELS = {f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}
 DIGITS = ROOT / "examples" / "digits"
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with serve({**web_files(demo=False), **KERNELS}) as running:
+    with serve(library()) as running:
         yield running
 
 

@@ -13,8 +13,7 @@ import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, same_bits
 from tests.models import conv_graph, reference, tinf_of, tiny_graph
-from tests.website import Site, run_in_browser, serve
-from tinyinfer.bundle import web_files
+from tests.website import Site, library, run_in_browser, serve
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 FILES = {tier: f"kernels.{tier}.wasm" for tier in TIERS}
@@ -31,9 +30,7 @@ LACKS = (
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    files = {**web_files(demo=False), **{file: load_kernels(tier).wasm for tier, file in FILES.items()}}
-    files["model.tinf"] = tinf_of(conv_graph())
-    with serve(files) as running:
+    with serve({**library(), "model.tinf": tinf_of(conv_graph())}) as running:
         yield running
 
 

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page
 
+from tinyinfer.bundle import web_files
 from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 CSP = "; ".join(
     [
@@ -78,6 +80,11 @@ class Few(dict[str, bytes]):
         if key == self.name:
             self.times -= 1
         return default if key == self.name and self.times < 0 else super().get(key, default)
+
+
+def library() -> dict[str, bytes]:
+    """What a site serves of TinyInfer itself: its scripts and the kernels of every tier."""
+    return {**web_files(demo=False), **{f"kernels.{tier}.wasm": load_kernels(tier).wasm for tier in TIERS}}
 
 
 @contextmanager
