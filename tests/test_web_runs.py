@@ -1,0 +1,174 @@
+"""Runs and their end: the same in a Worker of the session's own and in the calling thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser_sessions import BOTH, ISOLATED, SIZE, attempt, serve_sessions
+from tests.website import Site, assert_no_workers
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve_sessions() as running:
+        yield running
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@BOTH
+@pytest.mark.parametrize("threads", [1, 2])
+@ISOLATED
+def test_overlapping_runs(worker: bool, threads: int, isolated: bool, page: Page, site: Site) -> None:
+    """Feeds count as they are when `run` is called; answers come in the order of the calls, each its own."""
+    if not isolated:
+        site.headers.pop("Cross-Origin-Embedder-Policy")
+    body = """const [session, alone] = [await create(), await create({ worker: false, threads: 1 })];
+        const scales = [1, -2, 0.5, 3, 7, -1, 0.25, 9];
+        const expected = [];
+        for (const k of scales) expected.push(await alone.run({ x: times(k) }));
+        const order = [];
+        const right = [];
+        const feed = times(1);
+        for (const transfer of [false, true]) {
+            const runs = scales.map(async (k, i) => {
+                const x = transfer ? times(k) : feed;
+                if (!transfer) feed.data.set(times(k).data);
+                if (i === 3) await session.profile({ x });
+                if (i === 3) feed.data.set(times(k).data);
+                const outputs = await session.run({ x }, undefined, { transfer });
+                order.push(i);
+                right[i] = same(outputs, expected[i]);
+            });
+            feed.data.fill(NaN);
+            await Promise.all(runs);
+        }
+        return [order, right];"""
+    order, right = attempt(page, site, body, worker=worker, threads=threads if isolated else 1)
+    assert sorted(order) == sorted([*range(8), *range(8)])
+    assert [i for i in order if i != 3] == [0, 1, 2, 4, 5, 6, 7] * 2
+    assert right == [True] * 8
+
+
+@BOTH
+def test_outputs_and_feeds_are_the_callers_own(worker: bool, page: Page, site: Site) -> None:
+    body = """const session = await create();
+        const first = await session.run({ x });
+        const before = { y: { data: first.y.data.slice() }, m: { data: first.m.data.slice() } };
+        const kept = x.data.slice();
+        await session.run({ x: times(3) });
+        const { y } = await session.run({ x }, ["y"], { transfer: true });
+        const buffers = [first.y, first.m, y].map(({ data }) => data.buffer instanceof ArrayBuffer);
+        return [same(first, before), kept.length, buffers, y.data.every((v, i) => v === first.y.data[i])];"""
+    assert attempt(page, site, body, worker=worker) == [True, 4 * SIZE * SIZE, [True] * 3, True]
+
+
+@BOTH
+@ISOLATED
+def test_outputs_into_given_tensors(worker: bool, isolated: bool, page: Page, site: Site) -> None:
+    """Again and again, some given and some new, also by overlapping runs."""
+    if not isolated:
+        site.headers.pop("Cross-Origin-Embedder-Policy")
+    body = """const session = await create({ threads: 1 });
+        const scales = [1, -2, 0.5];
+        const expected = [];
+        for (const k of scales) expected.push(await session.run({ x: times(k) }));
+        const empty = ({ size, dims }) => new Tensor("float32", new Float32Array(size), dims);
+        const [y, m] = [empty(expected[0].y), empty(expected[0].m)];
+        const kept = y.data;
+        const right = [];
+        for (const [i, k] of scales.entries()) {
+            const outputs = await session.run({ x: times(k) }, { y, m: i % 2 ? null : m });
+            right.push(same(outputs, expected[i]), outputs.y === y, y.data === kept, (outputs.m === m) === !(i % 2));
+        }
+        const three = scales.map(() => empty(y));
+        await Promise.all(scales.map((k, i) => session.run({ x: times(k) }, { y: three[i] })));
+        right.push(...three.map((y, i) => same({ y, m: expected[i].m }, expected[i])));
+        return [right, Object.keys(await session.run({ x }, { m }))];"""
+    assert attempt(page, site, body, worker=worker) == [[True] * 15, ["m"]]
+
+
+@BOTH
+def test_tensors_that_no_output_fits(worker: bool, page: Page, site: Site) -> None:
+    body = """const session = await create({}, "/tiny.tinf");
+        const feeds = { x: new Tensor("float32", new Float32Array(6), [2, 3]) };
+        const wrong = [{ y: 1 }, { y: undefined }, { y: new Tensor("int32", new Int32Array(10), [2, 5]) },
+            { y: new Tensor("float32", new Float32Array(10), [5, 2]) }, { q: null }];
+        return await Promise.all(wrong.map(fetches => told(session.run(feeds, fetches))));"""
+    expected = "Expected: float32[2,5]."
+    assert attempt(page, site, body, worker=worker) == [
+        f"FeedError: output 'y' is not a Tensor. {expected}",
+        f"FeedError: output 'y' is not a Tensor. {expected}",
+        f"FeedError: output 'y' has type int32. {expected}",
+        f"FeedError: output 'y' has shape [5,2]. {expected}",
+        "FeedError: 'fetches' contains invalid output name: q. The model's outputs are y: float32[2,5].",
+    ]
+
+
+# ── release ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@BOTH
+@pytest.mark.parametrize("threads", [1, 2])
+def test_release_gives_the_memory_back(worker: bool, threads: int, page: Page, site: Site) -> None:
+    """Even while the session itself is still held."""
+    body = """const { Memory } = WebAssembly;
+        self.memories = [];
+        WebAssembly.Memory = class extends Memory {
+            constructor(...args) { super(...args); self.memories.push(new WeakRef(this.buffer)); }
+        };
+        self.session = await create();
+        await self.session.run({ x });
+        await self.session.release();
+        return self.memories.length;"""
+    assert attempt(page, site, body, worker=worker, threads=threads) == (0 if worker else 1)
+    assert_no_workers(page)
+    client = page.context.new_cdp_session(page)
+    page.wait_for_timeout(50)  # milliseconds; what a task holds, its end lets go
+    client.send("HeapProfiler.collectGarbage")
+    assert page.evaluate("self.memories.filter(memory => memory.deref()).length") == 0
+    assert page.evaluate("self.session.outputNames") == ["y", "m"]
+
+
+@BOTH
+def test_calls_after_release_are_rejected(worker: bool, page: Page, site: Site) -> None:
+    body = """const session = await create();
+        await session.release();
+        await session.release();
+        return await Promise.all([session.run({ x }), session.profile({ x })].map(told));"""
+    assert attempt(page, site, body, worker=worker) == ["TinyInferError: the session has been released"] * 2
+
+
+@BOTH
+def test_release_rejects_what_waits(worker: bool, page: Page, site: Site) -> None:
+    body = """const session = await create();
+        const runs = [1, 2, 3].map(() => told(session.run({ x })));
+        session.release();
+        return await Promise.all(runs);"""
+    released = "TinyInferError: the session has been released"
+    assert attempt(page, site, body, worker=worker) == [released if worker else "fine"] * 3
+
+
+# ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@BOTH
+@pytest.mark.parametrize("threads", [1, 2])
+def test_loading_can_be_aborted(worker: bool, threads: int, page: Page, site: Site) -> None:
+    """Whenever: the later moments are those at which a session would just have come into being."""
+    body = """const early = await create({ signal: AbortSignal.abort() }).catch(error => error.name);
+        const late = new Set();
+        for (const wait of [0, 0, 1, 2, 4, 8, 16]) {
+            const controller = new AbortController();
+            const session = create({ signal: controller.signal });
+            if (wait) setTimeout(() => controller.abort(), wait);
+            else controller.abort();
+            await session.then(session => session.release(), error => late.add(error.name));
+        }
+        return [early, ...late];"""
+    assert attempt(page, site, body, worker=worker, threads=threads) == ["AbortError"] * 2
+    assert_no_workers(page)
