@@ -206,6 +206,48 @@ def test_padding_and_repetition_between_quantisations_move_bytes() -> None:
     assert np.array_equal(outputs(nodes, {"x": X}, constants), expected)
 
 
+SLICES = {"three": np.asarray([3]), "one": np.asarray([1]), "parts": np.asarray([1, 2]), "i": np.asarray([2, 0, 2])}
+MASK = RNG.random((5, 5)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("middle", "expected"),
+    [
+        ([node("Add", "xf", "number", outputs=("r",))], ["Lookup"]),
+        ([node("Pow", "number", "xf", outputs=("r",))], ["Lookup"]),
+        ([node("PRelu", "xf", "number", outputs=("r",))], ["Lookup"]),
+        ([node("Sigmoid", "xf", outputs=("s",)), node("Mul", "s", "xf", outputs=("r",))], ["Lookup"]),
+        ([node("Sub", "xf", "zf", outputs=("r",))], ["QLinearAdd"]),
+        ([node("Gather", "xf", "i", outputs=("r",), axis=1)], ["Lookup", "Gather"]),
+        ([node("Where", "mask", "xf", "zf", outputs=("r",))], ["Lookup", "Lookup", "Where"]),
+        ([node("Where", "mask", "number", "xf", outputs=("r",))], ["Lookup", "Where"]),
+        ([node("Split", "xf", "parts", outputs=("p", "r"), axis=1)], ["Lookup", "Slice"]),
+    ],
+    ids=lambda value: "-".join(n.op_type for n in value) if hasattr(value[0], "op_type") else "",
+)
+def test_patterns_between_quantisations(middle: list[Any], expected: list[str]) -> None:
+    dequantized = [
+        node("DequantizeLinear", "x", "xs", "xz", outputs=("xf",)),
+        node("DequantizeLinear", "z", "zs", "zz", outputs=("zf",)),
+    ]
+    nodes = [*dequantized, *middle, node("QuantizeLinear", "r", "ys", "yz")]
+    constants = {
+        "xs": S(0.02), "xz": np.uint8(100), "zs": S(0.03), "zz": np.uint8(90), "ys": S(0.05), "yz": np.uint8(128),
+        "number": S(0.75), "mask": MASK, **SLICES,
+    }  # fmt: skip
+    feeds = {"x": X, "z": X[:, :, ::-1]}
+    assert operators(nodes, feeds, constants) == expected
+    (theirs,) = ReferenceEvaluator(model(nodes, feeds, ("y",), constants, 19)).run(None, feeds)
+    within_one(outputs(nodes, feeds, constants), np.asarray(theirs))
+
+
+def test_the_largest_byte_is_the_largest_number() -> None:
+    nodes = [DEQUANTIZED[0], node("ArgMax", "xf", axis=1)]
+    assert operators(nodes, {"x": X}, QDQ) == ["Cast", "ArgMax"]
+    (expected,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), QDQ, 19)).run(None, {"x": X})
+    assert np.array_equal(outputs(nodes, {"x": X}, QDQ), expected)
+
+
 def test_a_product_without_quantisation_stays_float() -> None:
     nodes = [*DEQUANTIZED, node("Conv", "xf", "wf", "bf")]
     assert operators(nodes, {"x": X}, QDQ) == ["DequantizeLinear", "Conv"]

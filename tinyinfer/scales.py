@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,12 @@ def clamped(y: Quantized, scale: Array, clamp: Clamp) -> Quantized:
     return y.within(lo, hi)
 
 
+Function = Callable[[Array], Array]
+
+
 def table(
-    x: DType, x_scale: Array, x_zero: Array, y_scale: Array, y_zero: Array, op: str = "", attrs: Mapping[str, Any] = {}
+    x: DType, x_scale: Array, x_zero: Array, y_scale: Array, y_zero: Array, function: Function = lambda real: real
 ) -> Array:
-    """What Quantize(op(Dequantize(q))) gives for the bytes 0, 1, … 255; no operator: another scale."""
+    """What Quantize(function(Dequantize(q))) gives for the bytes 0, 1, … 255; no function: another scale."""
     real = evaluate("DequantizeLinear", np.arange(256, dtype=np.uint8).view(x.numpy), x_scale, x_zero)
-    return evaluate("QuantizeLinear", evaluate(op, real, **attrs) if op else real, y_scale, y_zero)
+    return evaluate("QuantizeLinear", function(real), y_scale, y_zero)

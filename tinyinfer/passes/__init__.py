@@ -64,7 +64,7 @@ PIPELINE: list[Pass] = [
     _rules(
         "written out",
         "recognise functions and normalisations that exporters write out",
-        [*activation.RULES, *layer_normalization.RULES],
+        [*activation.RULES, *layer_normalization.RULES, *quantized.RULES],
     ),
     _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
     _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),

@@ -350,7 +350,7 @@ def _by_table(ctx: Context, op: str, **attrs: Any) -> Value:
     x = _scaled(ctx, 0)
     scale, y = _result(ctx, 3, x.value.dtype)
     zero = np.asarray(y.zero_point, y.dtype.numpy)
-    entries = scales.table(x.value.dtype, x.scale, x.zero, scale, zero, op, attrs)
+    entries = scales.table(x.value.dtype, x.scale, x.zero, scale, zero, lambda r: scales.evaluate(op, r, **attrs))
     return ctx.result("Lookup", x.value, *_constants(ctx, table=entries))
 
 

@@ -1,0 +1,94 @@
+"""What rules on quantised values share: patterns, what they captured, and parts of their examples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyinfer import scales
+from tinyinfer.graph import GraphBuilder, Value
+from tinyinfer.rewrite import Match, P, Target
+from tinyinfer.types import Array, DType, Quantized, TensorType
+
+BYTES = (DType.INT8, DType.UINT8)
+QUANTUM = 1 / 64
+"""Tolerance of the rules that round: the results of the examples reach that many quanta."""
+
+
+def dequantized(name: str) -> P:
+    """The dequantisation of `name`, with scale and zero point `name`_scale and `name`_zero."""
+    return P("DequantizeLinear", (name, f"{name}_scale!", f"{name}_zero!"), f"{name}_dq", shared=True)
+
+
+def quantized(inner: P | str) -> P:
+    """The quantisation of a result, with scale and zero point y_scale and y_zero."""
+    return P("QuantizeLinear", (inner, "y_scale!", "y_zero!"), "q")
+
+
+# ── what a match captured ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def result(m: Match) -> tuple[Array, Quantized] | None:
+    """Scale and type of the result, its range cut by a clamp between the operator and its quantisation."""
+    scale, zero = m["y_scale"].data, m["y_zero"].data
+    assert scale is not None
+    assert zero is not None
+    if scale.size != 1:
+        return None
+    y = Quantized.full(m["y_zero"].dtype, int(zero.reshape(())))
+    for name in ("clip", "inner"):
+        clamp = m.nodes[name].attrs.get("clamp") if name in m.nodes else None
+        y = scales.clamped(y, scale, clamp) if clamp is not None else y
+    return (scale.reshape(()), y) if y.lo <= y.hi else None
+
+
+def data(m: Match, name: str) -> Array:
+    """What a captured constant holds."""
+    found = m[name].data
+    assert found is not None
+    return found
+
+
+def single(m: Match, name: str) -> bool:
+    """Whether the dequantised operand is bytes with one scale."""
+    return m[name].dtype in BYTES and m[f"{name}_scale"].type.size == m[f"{name}_zero"].type.size == 1
+
+
+def requantized(m: Match, to: Target, x: Value) -> Value:
+    """`x` quantised as the result was."""
+    return to.add("QuantizeLinear", x, m["y_scale"], m["y_zero"], like=m.node("q"))
+
+
+# ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def byte_input(b: GraphBuilder, name: str, *shape: int, dtype: DType = DType.UINT8) -> Value:
+    """A graph input of bytes."""
+    return b.input(name, TensorType(dtype, shape))
+
+
+def real(b: GraphBuilder, x: Value, scale: float = 0.02, zero: int = 100) -> Value:
+    """Bytes dequantised."""
+    return b.add1("DequantizeLinear", x, *_parameters(b, x.dtype, scale, zero), axis=0)
+
+
+def _parameters(b: GraphBuilder, dtype: DType, scale: float, zero: int) -> tuple[Value, Value]:
+    return b.constant(np.asarray(scale, np.float32), "scale"), b.constant(np.asarray(zero, dtype.numpy), "zero")
+
+
+def again(b: GraphBuilder, x: Value, scale: float = 0.05, zero: int = 7, dtype: DType = DType.UINT8) -> Value:
+    """Quantised, and dequantised so that the example's result is float."""
+    parameters = _parameters(b, dtype, scale, zero)
+    return b.add1("DequantizeLinear", b.add1("QuantizeLinear", x, *parameters), *parameters, axis=0)
+
+
+def byte_weights(b: GraphBuilder, *shape: int, axis: int) -> Value:
+    """Random weights with a scale for each slice of `axis`, dequantised."""
+    rng = np.random.default_rng(5)
+    scales = rng.uniform(0.005, 0.02, shape[axis]).astype(np.float32)
+    return b.add1(
+        "DequantizeLinear",
+        b.constant(rng.integers(-128, 128, shape).astype(np.int8), "w"),
+        b.constant(scales, "w_scale"),
+        b.constant(np.zeros(shape[axis], np.int8), "w_zero"),
+        axis=axis,
+    )
