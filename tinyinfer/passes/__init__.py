@@ -50,7 +50,7 @@ RULES: dict[str, list[rewrite.Rule]] = {
     "attention": attention.RULES,
     "residual": residual.RULES,
     "clamp": clamp.RULES,
-    "weights": weight_only.RULES,
+    "weight only": weight_only.RULES,
 }
 
 PIPELINE: list[Pass] = [
@@ -82,7 +82,7 @@ PIPELINE: list[Pass] = [
         lambda graph: share_embeddings(graph, registry.SEMANTICS),
     ),
     _rules("fusion", "add residuals and clamp inside the producing kernel", [*residual.RULES, *clamp.RULES]),
-    _rules("weights", "keep quantised weights of products as bytes", weight_only.RULES),
+    _rules("weight only", "keep quantised weights of products as bytes", weight_only.RULES),
 ]
 
 
