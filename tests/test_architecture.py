@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tinyinfer.wasm_backend import build, wat
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tinyinfer"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -117,6 +119,16 @@ def test_kernel_sources_begin_with_their_contract(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MAX_LINES
     assert lines[0].startswith(f";; {path.stem} — "), f"{path.name} begins with {lines[0]!r}"
+
+
+def test_kernels_use_the_locals_that_they_declare():
+    functions = wat.read_module(build.read_sources(ROOT / "kernels_wat", "simd128")).functions.values()
+    assert functions
+    for function in functions:
+        forms = (form for part in function.body for form in part.walk())
+        read = {form.words[1] for form in forms if form.head in ("local.get", "local.tee")}
+        unused = [variable.name for variable in function.locals if variable.name not in read]
+        assert not unused, f"{function.field.at}: {function.name} never reads {', '.join(unused)}"
 
 
 @pytest.mark.parametrize(
