@@ -42,6 +42,12 @@ Signatures = Mapping[str, "tuple[Param, ...]"]
 """The parameters of each kernel, read from the assembled sources."""
 
 
+def constant(value: Value) -> Array:
+    """The elements of an operand that is a constant."""
+    assert value.data is not None
+    return value.data
+
+
 @dataclass(eq=False)
 class PackedConstant:
     """A constant on its way into the weights; equal bytes are stored once."""

@@ -19,9 +19,7 @@ FEW_CHANNELS = 4
 
 def conv(node: Node, to: Lowering) -> None:
     """Conv over channels-last feature maps; 1-D ones are 2-D with one row."""
-    x, w, bias, residual = (*node.inputs, None, None)[:4]
-    assert x is not None
-    assert w is not None
+    (x, w), (bias, residual) = node.operands[:2], (*node.inputs, None, None)[2:4]
     weights = Filters.of(to, w).transpose(2, 3, 1, 0)
     group: int = node.attrs.get("group", 1)
     unit = all(v == 1 for v in (*node.attrs["strides"], *w.shape[2:])) and not any(node.attrs["pads"])

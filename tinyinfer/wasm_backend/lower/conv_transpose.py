@@ -57,9 +57,7 @@ def phases(out: int, kernel: int, stride: int, dilation: int, pad: int) -> list[
 
 def conv_transpose(node: Node, to: Lowering) -> None:
     """One call for each phase of rows and of columns and, unless depthwise, for each group."""
-    x, w, bias = (*node.inputs, None)[:3]
-    assert x is not None
-    assert w is not None
+    (x, w), bias = node.operands[:2], (*node.inputs, None)[2]
     y, group = node.output, node.attrs.get("group", 1)
     filters = y.shape[1]
     depth, each = x.shape[1] // group, filters // group

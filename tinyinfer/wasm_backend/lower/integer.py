@@ -18,7 +18,7 @@ from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.linear import panel_count
 from tinyinfer.wasm_backend.lower.quantized import flip, results
-from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided, constant
 from tinyinfer.wasm_backend.strides import channels_last
 
 Arguments = dict[str, Argument]
@@ -99,22 +99,15 @@ class _Right:
 
 def _right(node: Node, channels: int, axis: int) -> _Right:
     """The right operand of a node whose weights are constants, channels along `axis`."""
-    _, w, _, zero, multiplier, bias = (*node.inputs, None, None)[:6]
-    assert w is not None
-    assert zero is not None
+    (_, w, _, zero), (multiplier, bias) = node.operands[:4], (*node.inputs, None, None)[4:6]
     if w.data is None or zero.data is None:
         raise UnsupportedError(f"node {node.name} ({node.op}): weights {w.name} vary at run time; accepted: constants")
     shape = [1] * w.type.rank
     shape[axis] = -1
     centred = w.data.astype(np.int64) - zero.data.astype(np.int64).reshape(shape if zero.type.size > 1 else ())
-    start = np.zeros(channels, np.int64) if bias is None else _constant(bias)
-    scale = None if multiplier is None else _constant(multiplier)
+    start = np.zeros(channels, np.int64) if bias is None else constant(bias)
+    scale = None if multiplier is None else constant(multiplier)
     return _Right(centred, start, scale, node.attrs.get("y"))
-
-
-def _constant(value: Value) -> Array:
-    assert value.data is not None
-    return value.data
 
 
 def _start(to: Lowering, zero: Value, bias: Array, sums: Array, label: str) -> Pointer:
@@ -268,15 +261,11 @@ def matmul(node: Node, to: Lowering) -> None:
 
 def _batches(node: Node, to: Lowering) -> None:
     """Every matrix of B is packed when running, less its zero point, with the bias that belongs to its sums."""
-    a, b, zero_a, zero_b, multiplier, bias = (*node.inputs, None, None)[:6]
-    assert a is not None
-    assert b is not None
-    assert zero_a is not None
-    assert zero_b is not None
+    (a, b, zero_a, zero_b), (multiplier, bias) = node.operands[:4], (*node.inputs, None, None)[4:6]
     y = node.output
     (m, k), n = a.shape[-2:], b.shape[-1]
-    scale = None if multiplier is None else _constant(multiplier)
-    start = np.zeros(n, np.int32) if bias is None else _constant(bias)
+    scale = None if multiplier is None else constant(multiplier)
+    start = np.zeros(n, np.int32) if bias is None else constant(bias)
     ending = _Right(start, start, scale, node.attrs.get("y")).ending(to, n, node.name)
     left = to.input(a)
     source = to.strided(b)

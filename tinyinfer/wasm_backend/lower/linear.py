@@ -13,15 +13,13 @@ import numpy as np
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend import pack
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
+from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided, constant
 from tinyinfer.wasm_backend.strides import Loops, collapse, plain, split_outer, strides_of
 
 
 def matmul(node: Node, to: Lowering) -> None:
     """One call for all rows, of however many batch entries, that meet the same matrix of B; one for a batch of such."""
-    a, b, bias, residual = (*node.inputs, None, None)[:4]
-    assert a is not None
-    assert b is not None
+    (a, b), (bias, residual) = node.operands[:2], (*node.inputs, None, None)[2:4]
     y, k, n = node.output, a.shape[-1], b.shape[-1]
     left, start = rows_of(to, a), row(to, bias, n, f"{node.name}.bias")
     added = None if residual is None else to.input(residual)
@@ -128,8 +126,7 @@ def panels_of(to: Lowering, b: Value, label: str) -> tuple[Pointer, int]:
 
 def constant_panels(to: Lowering, b: Value, label: str) -> Pointer:
     """The matrices [..., K, N] of the constant `b` as panels; K is not 0."""
-    assert b.data is not None
-    return to.const(np.stack([pack.panels(matrix) for matrix in b.data.reshape(-1, *b.shape[-2:])]), label)
+    return to.const(np.stack([pack.panels(matrix) for matrix in constant(b).reshape(-1, *b.shape[-2:])]), label)
 
 
 def pack_rows(to: Lowering, matrices: Strided, target: Pointer) -> None:

@@ -10,7 +10,7 @@ from tinyinfer.graph import Node
 from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lower.linear import panel_count, row
-from tinyinfer.wasm_backend.lowering import Lowering
+from tinyinfer.wasm_backend.lowering import Lowering, constant
 
 NIBBLE = 16
 """As many values as four bits can tell apart."""
@@ -18,12 +18,8 @@ NIBBLE = 16
 
 def matmul_nbits(node: Node, to: Lowering) -> None:
     """One call; four bits to a weight where the values in use span no more."""
-    a, b, scales, zeros, bias, residual = (*node.inputs, None, None)[:6]
-    assert a is not None
-    assert b is not None
-    assert scales is not None
-    assert zeros is not None
-    values, points = _data(b.data), _data(zeros.data)
+    (a, b, scales, zeros), (bias, residual) = node.operands[:4], (*node.inputs, None, None)[4:6]
+    values, points = constant(b), constant(zeros)
     k, n = b.shape
     start = row(to, bias, n, f"{node.name}.bias")
     added = 0 if residual is None else to.input(residual)
@@ -37,16 +33,11 @@ def matmul_nbits(node: Node, to: Lowering) -> None:
         "f32_gemm_x4" if small else "f32_gemm_x8",
         c=to.output(node.output, inplace), a=to.input(a), r=added, b=start, lo=clamp.lo, hi=clamp.hi,
         q=to.const(_packed(values, small), f"{node.name}.B"),
-        s=to.const(pack.panels(_data(scales.data)), f"{node.name}.scales"),
+        s=to.const(pack.panels(constant(scales)), f"{node.name}.scales"),
         z=to.const(pack.panels(points), f"{node.name}.zero_points"),
         k=k, n=n, block=min(node.attrs["block_size"], k), rows=math.prod(a.shape[:-1]), lda=k * 4, ldc=n * 4,
         m0=0, m1=panel_count(n),
     )  # fmt: skip
-
-
-def _data(data: Array | None) -> Array:
-    assert data is not None
-    return data
 
 
 def _packed(values: Array, small: bool) -> Array:

@@ -61,9 +61,7 @@ def dequantize_linear(node: Node, to: Lowering) -> None:
 
 
 def dequantize_sums(node: Node, to: Lowering) -> None:
-    x, scale, bias = (*node.inputs, None)[:3]
-    assert x is not None
-    assert scale is not None
+    (x, scale), bias = node.operands[:2], (*node.inputs, None)[2]
     clamp: Clamp = node.attrs.get("clamp", Clamp())
     n = x.shape[node.attrs["axis"]]
     factors = to.input(scale)
