@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -23,30 +26,51 @@ def channels(draw: st.DrawFn, kind: str) -> tuple[int, int, int]:
     return group, depth, filters
 
 
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The shapes of a convolution and its attributes."""
+
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    y: tuple[int, ...]
+    attrs: dict[str, Any]
+
+
 @st.composite
-def conv(draw: st.DrawFn, kind: str) -> Case:
-    spatial = draw(st.sampled_from([1, 2, 2]))
-    square = spatial == 2 and kind == "depthwise" and draw(st.booleans())
-    kernel = (3, 3) if square else tuple(draw(st.integers(1, 4)) for _ in range(spatial))
+def geometries(draw: st.DrawFn, kind: str) -> Geometry:
+    """Depthwise kernels are often 3 × 3, of which kernels compute several neighbouring pixels together."""
+    threes = kind == "depthwise" and draw(st.integers(0, 2)) > 0
+    spatial = 2 if threes else draw(st.sampled_from([1, 2, 2]))
+    kernel = (3, 3) if threes else tuple(draw(st.integers(1, 4)) for _ in range(spatial))
     strides = tuple(draw(st.integers(1, 3)) for _ in range(spatial))
-    dilations = tuple(draw(st.integers(1, 2)) for _ in range(spatial))
+    dense = threes and draw(st.booleans())
+    dilations = tuple(1 if dense else draw(st.integers(1, 2)) for _ in range(spatial))
     pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
-    size = tuple(draw(near(4, most=9)) for _ in range(spatial))
-    if square:
-        size = (size[0], draw(near(7, 14, most=20)))
+    size = [draw(near(4, most=14)) for _ in range(spatial)]
+    if threes:
+        size[1] = draw(near(4, 7, 14, most=20))
     batch = draw(st.integers(1, 2))
     group, depth, each = draw(channels(kind))
     # A unit kernel is a matrix product.
     assume(group > 1 or max(kernel + strides) > 1 or any(pads))
-    extents = [d * (k - 1) + 1 for d, k in zip(dilations, kernel)]
-    assume(all(size[i] + pads[i] + pads[spatial + i] >= extents[i] for i in range(spatial)))
-    out = [(size[i] + pads[i] + pads[spatial + i] - extents[i]) // strides[i] + 1 for i in range(spatial)]
-    x = draw(tensors((batch, group * depth, *size)))
-    w = draw(tensors((group * each, depth, *kernel)))
-    bias = draw(st.none() | tensors((group * each,)))
-    residual = draw(st.none() | tensors((batch, group * each, *out)))
-    attrs = {"strides": strides, "pads": pads, "dilations": dilations, "group": group, "clamp": draw(CLAMPS)}
-    return Case("Conv", (x, w, bias, residual), attrs, draw(CONSTANTS))
+    room = [size[i] + pads[i] + pads[spatial + i] - dilations[i] * (kernel[i] - 1) - 1 for i in range(spatial)]
+    assume(min(room) >= 0)
+    out = [free // stride + 1 for free, stride in zip(room, strides)]
+    return Geometry(
+        (batch, group * depth, *size),
+        (group * each, depth, *kernel),
+        (batch, group * each, *out),
+        {"strides": strides, "pads": pads, "dilations": dilations, "group": group},
+    )
+
+
+@st.composite
+def conv(draw: st.DrawFn, kind: str) -> Case:
+    geometry = draw(geometries(kind))
+    x, w = draw(tensors(geometry.x)), draw(tensors(geometry.w))
+    bias = draw(st.none() | tensors(geometry.w[:1]))
+    residual = draw(st.none() | tensors(geometry.y))
+    return Case("Conv", (x, w, bias, residual), {**geometry.attrs, "clamp": draw(CLAMPS)}, draw(CONSTANTS))
 
 
 @st.composite

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
 
-from tests.cases.conv import channels
+from tests.cases.conv import geometries
 from tests.differential import Case
 from tests.strategies import near, seeds, shapes, tensors
 from tinyinfer.types import Array, Clamp, DType, Quantized
@@ -71,23 +71,9 @@ def multipliers(draw: st.DrawFn, terms: int, count: int, kinds: tuple[str, ...])
 
 @st.composite
 def conv(draw: st.DrawFn, kind: str, wide: bool = False) -> Case:
-    spatial = draw(st.sampled_from([1, 2, 2]))
-    threes = kind == "depthwise" and draw(st.booleans())
-    if threes:
-        spatial = 2
-    kernel = tuple(3 if threes else draw(st.integers(1, 4)) for _ in range(spatial))
-    strides = tuple(draw(st.integers(1, 3)) for _ in range(spatial))
-    dilations = tuple(1 if threes else draw(st.integers(1, 2)) for _ in range(spatial))
-    pads = tuple(draw(st.integers(0, 3)) for _ in range(2 * spatial))
-    size = tuple(draw(near(4, most=14)) for _ in range(spatial))
-    batch = draw(st.integers(1, 2))
-    group, depth, each = draw(channels(kind))
-    assume(group > 1 or max(kernel + strides) > 1 or any(pads))
-    extents = [d * (k - 1) + 1 for d, k in zip(dilations, kernel)]
-    assume(all(size[i] + pads[i] + pads[spatial + i] >= extents[i] for i in range(spatial)))
-    attrs: dict[str, Any] = {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
-    filters, terms = group * each, depth * int(np.prod(kernel))
-    return draw(_product("Conv", (batch, group * depth, *size), (filters, depth, *kernel), terms, filters, attrs, wide))
+    geometry = draw(geometries(kind))
+    filters, *taps = geometry.w
+    return draw(_product("Conv", geometry.x, geometry.w, math.prod(taps), filters, geometry.attrs, wide))
 
 
 @st.composite
