@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-import onnx.defs
 import onnx.inliner
 from google.protobuf.message import DecodeError
 
 from tinyinfer.errors import ModelError, UnsupportedError
 
 OLDEST_OPSET = 7
-# The newest operator set whose changes the converters know; an older `onnx` package may know fewer.
-NEWEST_OPSET = min(28, onnx.defs.onnx_opset_version())
+# The newest operator set whose changes the converters know; the oldest `onnx` package that is accepted knows it.
+NEWEST_OPSET = 28
 
 
 @dataclass(frozen=True)
