@@ -112,7 +112,7 @@ def cut(step: Step, split: int) -> list[Step]:
     first, last = replace(step, args=(*rest, m0, middle)), replace(step, args=(*rest, middle, m1))
     names = [p.name for p in load_kernels().signature(step.kernel)]
     columns = [way for way in ways_of(step, names) if way.extent is not None]
-    return [last, *reversed(pieces(replace(first, split=columns[0] if columns else None), 1))]
+    return [last, *reversed(pieces(replace(first, split=columns[0] if columns else None), 4))]
 
 
 def shared(plan: Plan) -> Plan:

@@ -52,7 +52,7 @@ def test_pieces_are_the_rows_once_in_whole_tiles(m0: int, rows: int, width: int,
     assert [first for first, _ in edges] == [m0, *(last for _, last in edges[:-1])]
     assert edges[-1][1] == m0 + rows
     assert all(first < last and (first - m0) % width == 0 for first, last in edges)
-    assert len(cut) == min(count, 4 * threads)
+    assert len(cut) == min(count, threads)
     assert all(piece.args[:-2] == step.args[:-2] and piece.split is None for piece in cut)
 
 

@@ -74,6 +74,45 @@ def test_every_run_gives_the_same(worker: bool, page: Page, site: Site) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_that_are_held_up_anywhere(worker: bool, threads: int, page: Page, site: Site) -> None:
+    """Before and after any look at what is shared, for longer than others need for a run."""
+    hold = b"""for (const name of ["load", "add", "store", "compareExchange"]) {
+        const original = Atomics[name];
+        const hold = () => {
+            if (Math.random() > 0.01) return;
+            for (const end = performance.now() + Math.random(); performance.now() < end; );
+        };
+        Atomics[name] = (...args) => { hold(); const value = original(...args); hold(); return value; };
+    }
+    """
+    site.files["index.js"] = hold + site.files["index.js"]
+    body = """const team = await create();
+        const expected = await (await create({ threads: 1 })).run({ x });
+        let right = 0;
+        for (let i = 0; i < 100; i++) right += same(await team.run({ x }), expected);
+        return right;"""
+    assert attempt(page, site, body, worker=worker, threads=threads) == 100
+
+
+@BOTH
+def test_a_thread_that_starts_late(worker: bool, page: Page, site: Site) -> None:
+    """Nobody waits for it; it joins in the middle of a run or between two."""
+    served = site.files["index.js"]
+    late = b"serve(){for(const end=performance.now()+500;performance.now()<end;);"
+    site.files["index.js"] = served.replace(b"serve(){", late)
+    assert site.files["index.js"] != served
+    body = """const team = await create({ threads: 2 });
+        const expected = await (await create({ threads: 1 })).run({ x });
+        let runs = 0, right = 0;
+        for (const end = performance.now() + 1000; performance.now() < end; runs++) {
+            right += same(await team.run({ x }), expected);
+        }
+        return right === runs && runs > 10;"""
+    assert attempt(page, site, body, worker=worker) is True
+
+
+@BOTH
 @pytest.mark.parametrize("threads", [1, 2])
 def test_plans_for_several_shapes(worker: bool, threads: int, page: Page, site: Site) -> None:
     """Runs alternate between plans with different constants in one memory."""

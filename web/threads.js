@@ -8,29 +8,31 @@ import { startWorker } from "./worker.js";
 
 /**
  * @typedef {import("./plan.js").Step} Step
- * @typedef {(...args: number[]) => void} Kernel
- * @typedef {{kernel: Kernel, pieces: number[][], first: number, mine: number}} Task
- *   first: the word that tells whether piece 0 has been taken; mine: the first piece of this thread's region
- * @typedef {{word: number, tasks: Task[], count: number}} Job a plan as one thread sees it
+ * @typedef {{kernel: (...args: number[]) => void, args: number[], step: number}} Call
+ * @typedef {{first: number, pieces: Call[][]}} Region the calls of each piece; how many pieces its thread had before
+ * @typedef {{regions: Region[], end: number}} Task a region for each thread; the pieces of a run up to its end
+ * @typedef {{word: number, tasks: Task[], counts: number[]}} Job a plan, and how many pieces each thread has of it
  *
  * @typedef {object} Membership what a new thread is told
  * @property {WebAssembly.Module} module
  * @property {WebAssembly.Memory} memory
  * @property {Step[][]} plans
  * @property {number} threads
- * @property {SharedArrayBuffer} buffer times of the steps' ends (float64), then the words
+ * @property {SharedArrayBuffer} buffer the words, then times of the steps' ends (float64)
  * @property {number} thread which of them; 0 begins the runs
  */
 
-/** As in Python's `split.PIECES_PER_THREAD`: enough to even out what cores do besides. */
-const PIECES = 4;
-/** Looks at a word before a thread sleeps: some tens of microseconds, as long as it would take to wake it. */
+/** Looks at words before a thread sleeps: some tens of microseconds, as long as it would take to wake it. */
 const SPINS = 20000;
+/** Words from one that a thread writes to the next: two cache lines, since they are fetched in pairs. */
+const LINE = 32;
 
 // Words: a counter of what there may be to wait for, sleeping threads, runs, the plan of the last run, one more than
-// the step that failed in it, whether to take times; then for each plan its runs, its finished pieces (both since the
-// beginning), and for each piece the last run in which it was taken.
-const [EVENT, SLEEPERS, RUN, PLAN, FAILED, TIMED, JOBS] = [0, 1, 2, 3, 4, 5, 6];
+// the step that failed in it, whether to take times. Then, a line each, for every plan: its runs, the pieces taken of
+// each thread's regions, and those that each thread has finished; all since the beginning.
+const [EVENT, SLEEPERS, RUN, PLAN, FAILED, TIMED] = [0, 1, 2, 3, 4, 5];
+const lineOf = (/** @type {number} */ plan, /** @type {number} */ threads) =>
+  LINE * (1 + plan * (1 + 2 * threads));
 
 /** Let the kernels import a shared memory: a change of one byte (`kernel_module.shared`). @param {Uint8Array} bytes */
 export function share(bytes) {
@@ -38,21 +40,21 @@ export function share(bytes) {
 }
 
 /**
- * The arguments of the calls that together are one step, as in Python's `split.pieces`.
- * @param {Step} step
+ * The regions of a step, of the sizes that Python's `split.pieces` gives them, and the calls in each: every one does
+ * half of what is left, so that there are few, and small ones at the end to even out what cores do besides.
+ * @param {number[]} args
+ * @param {number[]} split
  * @param {number} threads
+ * @returns {number[][][]} the arguments of the calls
  */
-function cut({ args, split }, threads) {
-  if (!split) return [args];
-  const [most, width, extent, ...moves] = split;
+function cut(args, [most, width, extent, ...moves], threads) {
   const start = args.length - 2;
   const size = extent === undefined ? args[start + 1] - args[start] : args[extent];
   const units = Math.ceil(size / width);
-  const count = Math.min(most, threads * PIECES);
-  const edge = (/** @type {number} */ i) => Math.min(Math.floor((i * units) / count) * width, size);
-  return Array.from({ length: count }, (_, i) => {
+  const least = Math.ceil(units / most);
+  const count = Math.min(most, threads);
+  const call = (/** @type {number} */ first, /** @type {number} */ last) => {
     const piece = [...args];
-    const [first, last] = [edge(i), edge(i + 1)];
     if (extent === undefined) {
       piece[start + 1] = args[start] + last;
       piece[start] += first;
@@ -61,7 +63,49 @@ function cut({ args, split }, threads) {
       for (let j = 0; j < moves.length; j += 2) piece[moves[j]] += first * moves[j + 1];
     }
     return piece;
+  };
+  return Array.from({ length: count }, (_, i) => {
+    const calls = [];
+    const end = Math.floor(((i + 1) * units) / count);
+    for (let unit = Math.floor((i * units) / count); unit < end; ) {
+      const next = Math.min(unit + Math.max((end - unit) >> 1, least), end);
+      calls.push(call(unit * width, Math.min(next * width, size)));
+      unit = next;
+    }
+    return calls;
   });
+}
+
+/**
+ * Steps that are not cut make one piece with those after them.
+ * @param {Step[]} plan
+ * @param {WebAssembly.Exports} exports
+ * @param {number} threads
+ * @returns {Omit<Job, "word">}
+ */
+function distribute(plan, exports, threads) {
+  const tasks = /** @type {Task[]} */ ([]);
+  const counts = Array(threads).fill(0);
+  let end = 0;
+  /** @type {Call[] | undefined} */
+  let whole;
+  for (const [step, { kernel: name, args, split }] of plan.entries()) {
+    const kernel = /** @type {Call["kernel"]} */ (exports[name]);
+    if (whole && !split) {
+      whole.push({ kernel, args, step });
+      continue;
+    }
+    const cuts = split ? cut(args, split, threads) : [[args]];
+    const regions = counts.map((first, thread) => {
+      const pieces = (cuts[thread] ?? []).map(args => [{ kernel, args, step }]);
+      counts[thread] += pieces.length;
+      end += pieces.length;
+      return { first, pieces };
+    });
+    tasks.push({ regions, end });
+    whole = split ? undefined : regions[0].pieces[0];
+  }
+  return { tasks, counts };
 }
 
 export class Team {
@@ -69,6 +113,8 @@ export class Team {
   #times;
   /** @type {Job[]} */
   #jobs;
+  #thread;
+  #threads;
   #others;
   #mayWait = mayWait();
 
@@ -79,22 +125,14 @@ export class Team {
    */
   constructor({ plans, buffer, threads, thread }, exports, others = []) {
     this.#others = others;
-    const steps = Math.max(...plans.map(({ length }) => length));
-    this.#times = new Float64Array(buffer, 0, steps);
-    this.#words = new Int32Array(buffer, 8 * steps);
-    let word = JOBS;
-    this.#jobs = plans.map(plan => {
-      const job = { word, tasks: /** @type {Task[]} */ ([]), count: 0 };
-      for (const step of plan) {
-        const pieces = cut(step, threads);
-        const mine = Math.floor((pieces.length * thread) / threads);
-        const kernel = /** @type {Kernel} */ (exports[step.kernel]);
-        job.tasks.push({ kernel, pieces, first: word + 2 + job.count, mine });
-        job.count += pieces.length;
-      }
-      word += 2 + job.count;
-      return job;
-    });
+    this.#thread = thread;
+    this.#threads = threads;
+    this.#words = new Int32Array(buffer);
+    this.#times = new Float64Array(buffer, 4 * lineOf(plans.length, threads));
+    this.#jobs = plans.map((plan, i) => ({
+      word: lineOf(i, threads),
+      ...distribute(plan, exports, threads),
+    }));
   }
 
   /**
@@ -135,55 +173,93 @@ export class Team {
   serve() {
     const words = this.#words;
     for (let seen = 0; ; ) {
-      this.#until(RUN, seen + 1);
+      this.#until(RUN, 1, seen + 1);
       seen = Atomics.load(words, RUN);
       this.#work(this.#jobs[Atomics.load(words, PLAN)]);
     }
   }
 
   /** @param {Job} job */
-  #work({ word, tasks, count }) {
+  #work({ word, tasks, counts }) {
     const words = this.#words;
-    const run = Atomics.load(words, word);
-    const done = word + 1;
-    let before = Math.imul(run - 1, count);
-    for (let i = 0; i < tasks.length; i++) {
-      const { kernel, pieces, first, mine } = tasks[i];
-      const n = pieces.length;
-      this.#until(done, before);
-      before += n;
-      for (let k = 0; k < n && ((Atomics.load(words, done) - before) | 0) < 0; k++) {
-        const piece = (mine + k) % n;
-        if (Atomics.compareExchange(words, first + piece, run - 1, run) !== run - 1) continue;
-        try {
-          kernel(...pieces[piece]);
-        } catch {
-          Atomics.compareExchange(words, FAILED, 0, i + 1);
-        }
-        if (Atomics.load(words, TIMED)) this.#times[i] = performance.timeOrigin + performance.now();
-        if (!((Atomics.add(words, done, 1) + 1 - before) | 0)) this.signal();
+    const threads = this.#threads;
+    const runs = Atomics.load(words, word) - 1;
+    const taken = word + LINE;
+    const done = taken + LINE * threads;
+    let least = counts.reduce((sum, count) => sum + Math.imul(runs, count), 0) | 0;
+    const before = least;
+    for (const { regions, end } of tasks) {
+      this.#until(done, threads, least);
+      least = (before + end) | 0;
+      let finished = 0;
+      for (let i = 0; i < threads; i++) {
+        const thread = (this.#thread + i) % threads;
+        const { first, pieces } = regions[thread];
+        finished += this.#take(taken + LINE * thread, Math.imul(runs, counts[thread]) + first, pieces);
       }
+      if (finished) Atomics.add(words, done + LINE * this.#thread, finished);
+      if (this.#reached(done, threads, least)) this.signal();
     }
-    this.#until(done, before);
+    this.#until(done, threads, least);
   }
 
-  /** Wait until a word that only grows has reached `least`. @param {number} word @param {number} least */
-  #until(word, least) {
+  /**
+   * Call what nobody has taken yet of some pieces.
+   * @param {number} word counts those taken
+   * @param {number} first what it was before them
+   * @param {Call[][]} pieces
+   * @returns {number} pieces
+   */
+  #take(word, first, pieces) {
     const words = this.#words;
-    for (let spins = 0; ((Atomics.load(words, word) - least) | 0) < 0; spins++) {
+    let finished = 0;
+    for (;;) {
+      const last = Atomics.load(words, word);
+      const piece = pieces[(last - first) | 0];
+      if (!piece) return finished;
+      if (Atomics.compareExchange(words, word, last, last + 1) !== last) continue;
+      for (const { kernel, args, step } of piece) {
+        try {
+          kernel(...args);
+        } catch {
+          Atomics.compareExchange(words, FAILED, 0, step + 1);
+        }
+        if (Atomics.load(words, TIMED)) this.#times[step] = performance.timeOrigin + performance.now();
+      }
+      finished++;
+    }
+  }
+
+  /**
+   * Wait until a count has been reached.
+   * @param {number} word the first of words that only grow
+   * @param {number} n how many of them
+   * @param {number} least their sum
+   */
+  #until(word, n, least) {
+    const words = this.#words;
+    for (let spins = 0; !this.#reached(word, n, least); spins++) {
       if (spins < SPINS || !this.#mayWait) continue;
       const event = Atomics.load(words, EVENT);
       Atomics.add(words, SLEEPERS, 1);
-      if (((Atomics.load(words, word) - least) | 0) < 0) Atomics.wait(words, EVENT, event);
+      if (!this.#reached(word, n, least)) Atomics.wait(words, EVENT, event);
       Atomics.sub(words, SLEEPERS, 1);
       spins = 0;
     }
   }
 
+  /** Whether it has. @param {number} word @param {number} n @param {number} least */
+  #reached(word, n, least) {
+    let missing = least;
+    for (let i = 0; i < n; i++) missing -= Atomics.load(this.#words, word + LINE * i);
+    return (missing | 0) <= 0;
+  }
+
   /** Wake the threads that sleep: there is, or soon will be, something to do. */
   signal() {
+    if (!Atomics.load(this.#words, SLEEPERS)) return;
     Atomics.add(this.#words, EVENT, 1);
-    if (Atomics.load(this.#words, SLEEPERS)) Atomics.notify(this.#words, EVENT);
+    Atomics.notify(this.#words, EVENT);
   }
 }
 
@@ -205,9 +281,8 @@ function mayWait() {
  */
 export function gather(shared, exports, onFailure) {
   const { plans, threads } = shared;
-  const words = plans.map(plan => plan.reduce((sum, step) => sum + cut(step, threads).length, 2));
   const steps = Math.max(...plans.map(({ length }) => length));
-  const buffer = new SharedArrayBuffer(8 * steps + 4 * words.reduce((sum, n) => sum + n, JOBS));
+  const buffer = new SharedArrayBuffer(4 * lineOf(plans.length, threads) + 8 * steps);
   const workers = [];
   for (let thread = 1; thread < threads; thread++) {
     const worker = startWorker("a thread", onFailure);

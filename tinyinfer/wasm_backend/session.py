@@ -40,18 +40,12 @@ class PlanRunner:
         """Make the calls one after the other, those with a split by all threads together."""
         for step in steps:
             if self._pool is None or step.split is None:
-                self._call(0, [step])
+                self._call(0, step)
             else:
-                list(self._pool.map(self._call, range(self._threads), self._shares(step)))
+                list(self._pool.map(self._call, range(self._threads), pieces(step, self._threads)))
 
-    def _shares(self, step: Step) -> list[list[Step]]:
-        """One piece for each thread: more would cost more here than they even out."""
-        shares = [[piece] for piece in pieces(step, self._threads, 1)]
-        return shares + [[]] * (self._threads - len(shares))
-
-    def _call(self, thread: int, steps: Iterable[Step]) -> None:
-        for step in steps:
-            self._calls[thread][step.kernel](*step.args)
+    def _call(self, thread: int, step: Step) -> None:
+        self._calls[thread][step.kernel](*step.args)
 
     def read(self, binding: Binding) -> Array:
         """A copy of the tensor at `binding`."""

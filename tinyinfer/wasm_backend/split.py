@@ -1,7 +1,8 @@
 """How the work of a step is shared among threads: by rows, or by columns where those are more and weights are many.
 
 The compiler decides what may be cut and how finely (`divide`), since it knows the work; who runs the plan knows the
-number of threads and cuts (`pieces`). `web/threads.js` cuts in the same way. Any cut gives the same bits.
+number of threads and cuts (`pieces`). `web/threads.js` cuts every piece further, so that threads can take over from
+each other. Any cut gives the same bits.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
 
-PIECES_PER_THREAD = 4
-"""Enough to even out what cores do besides, few enough for calls to cost nothing."""
-
 # Nanoseconds of work below which a piece is not worth handing out, and a whole plan not worth waking threads for.
-LEAST_PIECE = 2500.0
-LEAST_PLAN = 300_000.0
+LEAST_PIECE = 1250.0
+LEAST_PLAN = 75_000.0
 
 # When a product is cut by rows although it has more columns: tiles of rows, and bytes of weights.
 ENOUGH_ROWS = 16
@@ -116,15 +114,15 @@ def divide(
     return tuple(_divided(step, names, cost, least_piece) for (step, names), cost in zip(whole, work))
 
 
-def pieces(step: Step, threads: int, per_thread: int = PIECES_PER_THREAD) -> list[Step]:
-    """`step` as steps that may run at the same time and in any order: some for each thread, of about the same size."""
+def pieces(step: Step, threads: int) -> list[Step]:
+    """`step` as steps that may run at the same time: at most one for each thread, of about the same size."""
     split = step.split
     if split is None:
         return [step]
     m0, m1 = (int(a) for a in step.args[-2:])
     size = m1 - m0 if split.extent is None else int(step.args[split.extent])
     units = -(-size // split.width)
-    count = min(split.pieces, threads * per_thread)
+    count = min(split.pieces, threads)
     edges = [min(i * units // count * split.width, size) for i in range(count + 1)]
     return [_piece(step, split, first, last) for first, last in pairwise(edges)]
 
