@@ -62,10 +62,7 @@ def quantize_dynamic(
             nodes.append(node)
     if len(nodes) == len(names):
         raise QuantizationError("nothing to quantise: no MatMul, Gemm or Conv with constant weights, or all excluded")
-    editor.replace_nodes(nodes)
-    editor.drop_unread()
-    del proto.graph.value_info[:]
-    proto.producer_name = "tinyinfer"
+    editor.finish(nodes)
     if model_output is not None:
         save(proto, Path(model_output))
     return proto

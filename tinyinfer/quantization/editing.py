@@ -11,6 +11,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from tinyinfer.types import Array
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
+PRODUCER = "tinyinfer"
 
 
 class Editor:
@@ -119,6 +120,14 @@ class Editor:
             del field[:]
             field.extend(kept)
         self._initializers = {t.name: t for t in graph.initializer}
+
+    def finish(self, nodes: Iterable[NodeProto]) -> onnx.ModelProto:
+        """The model with these nodes, and with nothing that they do not read or that may not hold of them."""
+        self.replace_nodes(nodes)
+        self.drop_unread()
+        del self.proto.graph.value_info[:]
+        self.proto.producer_name = PRODUCER
+        return self.proto
 
     def _name_nodes(self) -> None:
         """Give a name to every node without one, or whose name is another's."""

@@ -30,8 +30,6 @@ from tinyinfer.quantization.selection import SAME_SCALE, Selection, Weighted
 from tinyinfer.quantization.thresholds import Range
 from tinyinfer.types import Array
 
-PRODUCER = "tinyinfer"
-
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
@@ -114,12 +112,7 @@ class _Insertion:
             self._quantise_weights(weighted, bias_changes.get(weighted.node))
         for name, index in self._selection.constants:
             self._quantise_constant(self._nodes[name], index)
-        self._editor.replace_nodes(self._with_activations())
-        self._editor.drop_unread()
-        proto = self._editor.proto
-        del proto.graph.value_info[:]
-        proto.producer_name = PRODUCER
-        return proto
+        return self._editor.finish(self._with_activations())
 
     def _quantise_weights(self, weighted: Weighted, bias_change: Array | None) -> None:
         editor, node = self._editor, self._nodes[weighted.node]

@@ -68,10 +68,7 @@ def quantize_weights(
         nodes += made or [node]
     if not changed:
         raise QuantizationError("nothing to quantise: no product with constant weights, or all of them are excluded")
-    editor.replace_nodes(nodes)
-    editor.drop_unread()
-    del proto.graph.value_info[:]
-    proto.producer_name = "tinyinfer"
+    editor.finish(nodes)
     if four_bits and all(o.domain != DOMAIN for o in proto.opset_import):
         proto.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     if model_output is not None:
