@@ -259,6 +259,11 @@ class TestRun:
         error = run("run", tmp_path / "x.tinf", "--random", "0", "--engine", "ref", code=1).stderr
         assert "give the .onnx file" in error
 
+    def test_compiled_model_that_is_not_there(self, tmp_path: Path) -> None:
+        path = tmp_path / "none.tinf"
+        for command in ("run", "bench", "inspect"):
+            assert f"{path}: cannot be read: " in run(command, path, code=1).stderr
+
     def test_truncated_model(self, blots: Path, tmp_path: Path) -> None:
         path = tmp_path / "x.tinf"
         run("compile", blots, "-o", path)

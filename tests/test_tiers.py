@@ -25,10 +25,13 @@ pytest.importorskip("wasmtime", reason="the relaxed tier runs on wasmtime, which
 FEEDS = {"x": np.random.default_rng(5).standard_normal((1, 4, 9, 9)).astype(np.float32)}
 
 
-def scale_graph() -> Graph:
-    """y = x·(1 + 2⁻¹²) − (1 + 2⁻¹¹) as a one by one product with a bias: at x = 1 + 2⁻¹² the tiers differ."""
+def scale_graph(x_data: Array | None = None) -> Graph:
+    """y = x·(1 + 2⁻¹²) − (1 + 2⁻¹¹) as a one by one product with a bias: at x = 1 + 2⁻¹² the tiers differ.
+
+    x is an input, or the constant `x_data`.
+    """
     builder = registry.builder("scale")
-    x = builder.input("x", TensorType(DType.FLOAT, (1, 1)))
+    x = builder.input("x", TensorType(DType.FLOAT, (1, 1))) if x_data is None else builder.constant(x_data, "x")
     w = builder.constant(np.float32([[1 + 2**-12]]), "w")
     bias = builder.constant(np.float32([-(1 + 2**-11)]), "bias")
     builder.output("y", builder.add1("MatMul", x, w, bias))
@@ -75,19 +78,10 @@ def test_a_session_has_the_bits_of_its_tier() -> None:
 def test_folded_constants_are_the_same_on_all_tiers() -> None:
     """Folding has the semantics of simd128, also where a model is built while another tier is in force."""
     with arith.tier("relaxed"):
-        graph = folded_graph()
+        graph = scale_graph(np.float32([[1 + 2**-12]]))
     assert not graph.nodes
     for tier in TIERS:
         assert reference(graph, {}, tier)["y"].tolist() == [[0.0]]
-
-
-def folded_graph() -> Graph:
-    builder = registry.builder("folds")
-    x = builder.constant(np.float32([[1 + 2**-12]]), "x")
-    w = builder.constant(np.float32([[1 + 2**-12]]), "w")
-    bias = builder.constant(np.float32([-(1 + 2**-11)]), "bias")
-    builder.output("y", builder.add1("MatMul", x, w, bias))
-    return builder.build()
 
 
 def test_verify_runs_every_tier(blots: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from numpy.typing import ArrayLike
 
 from tinyinfer.compiler import CompiledModel, compile
-from tinyinfer.errors import FeedError, ModelError, PlanError
+from tinyinfer.errors import FeedError, PlanError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines, tinf
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
@@ -108,10 +108,4 @@ def _load(model: ModelSource) -> tinf.ModelFile:
     if isinstance(model, bytes):
         return tinf.decode(model)
     path = Path(model)
-    if path.suffix == ".onnx":
-        return compile(path).file
-    try:
-        blob = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-    return tinf.decode(blob, str(path))
+    return compile(path).file if path.suffix == ".onnx" else tinf.read(path)

@@ -11,9 +11,10 @@ import typer
 
 from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
 from tinyinfer.cli import console
-from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
+from tinyinfer.cli.models import compile_onnx, is_compiled
 from tinyinfer.cli.options import EngineName, Model, NoOptimize, Shapes, Tier, TierName
 from tinyinfer.session import kernels_for
+from tinyinfer.wasm_backend import tinf
 
 
 class Grouping(str, Enum):
@@ -49,7 +50,7 @@ def bench(
       tinyinfer bench model.onnx --by step
       tinyinfer bench model.onnx --json > times.json
     """
-    file = read_compiled(model) if is_compiled(model) else compile_onnx(model, shape, not no_optimize).file
+    file = tinf.read(model) if is_compiled(model) else compile_onnx(model, shape, not no_optimize).file
     kernels_for(file, tier.value)
     with console.progress("run") as advance:
         report = benchmark(file.plans[0], engine.value, runs, progress=advance, tier=tier.value)

@@ -13,7 +13,7 @@ import typer
 from tinyinfer import passes, registry
 from tinyinfer.cli import console
 from tinyinfer.cli.integers import show_integers
-from tinyinfer.cli.models import compile_onnx, is_compiled, read_compiled
+from tinyinfer.cli.models import compile_onnx, is_compiled
 from tinyinfer.cli.options import Model, NoOptimize, Shapes
 from tinyinfer.graph import Graph, Node
 from tinyinfer.session import kernels_for
@@ -49,7 +49,7 @@ def inspect(
       tinyinfer inspect model.tinf
     """
     if is_compiled(model):
-        file = read_compiled(model)
+        file = tinf.read(model)
         show_file(file, model)
     else:
         compiled = compile_onnx(model, shape, not no_optimize)

@@ -13,7 +13,6 @@ from tinyinfer.errors import ModelError, TinyInferError
 from tinyinfer.feeds import by_position, read_arrays
 from tinyinfer.frontend import reading
 from tinyinfer.types import Array
-from tinyinfer.wasm_backend import tinf
 
 
 def is_compiled(path: Path) -> bool:
@@ -66,12 +65,3 @@ def check_target(path: Path) -> None:
         raise TinyInferError(f"{path} is a folder; expected the name of a file")
     if not path.parent.is_dir():
         raise TinyInferError(f"{path}: there is no folder {path.parent}")
-
-
-def read_compiled(path: Path) -> tinf.ModelFile:
-    """The contents of a `.tinf` file."""
-    try:
-        blob = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-    return tinf.decode(blob, str(path))

@@ -13,7 +13,7 @@ import typer
 from tinyinfer import images, registry
 from tinyinfer.cli import console
 from tinyinfer.cli.feeding import read_arguments, runs
-from tinyinfer.cli.models import check_target, compile_onnx, input_names, is_compiled, only, read_compiled
+from tinyinfer.cli.models import check_target, compile_onnx, input_names, is_compiled, only
 from tinyinfer.cli.options import Model, RunnerName, Shapes, Tier, TierName, parse_numbers
 from tinyinfer.cli.scores import show_outputs
 from tinyinfer.compiler import CompiledModel
@@ -85,7 +85,7 @@ def run(
     """
     if output is not None:
         check_target(output)
-    compiled = read_compiled(model) if is_compiled(model) else None
+    compiled = tinf.read(model) if is_compiled(model) else None
     names = [b.name for b in compiled.plans[0].inputs] if compiled else input_names(model)
     given = read_arguments(inputs, names)
     source = compiled or compile_onnx(model, shape, feeds=only(given.arrays, names))

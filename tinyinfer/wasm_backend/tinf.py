@@ -28,7 +28,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from tinyinfer.errors import PlanError
+from tinyinfer.errors import ModelError, PlanError
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend.memory import align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Split, Step, Weight
@@ -94,6 +94,15 @@ def decode(blob: bytes, source: str = "model.tinf") -> ModelFile:
         return ModelFile(document["name"], plans, document["kernels"], document["metadata"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise PlanError(f"{source}: damaged plan: {error!r}") from None
+
+
+def read(path: Path) -> ModelFile:
+    """The contents of the file at `path`; ModelError where it cannot be read, PlanError as `decode`."""
+    try:
+        blob = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    return decode(blob, str(path))
 
 
 def write_atomically(path: Path, blob: bytes) -> None:
