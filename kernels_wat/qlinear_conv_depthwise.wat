@@ -5,7 +5,7 @@
 ;;           kernel with dilations 1 and strides of columns up to 2: 00-10 01-11 02-12 20-21 22-zeros (row, column)
 ;;           b, s padded to eight; s = 0: y is the int32 sums · b holds the correction for the zero point of x
 ;; Requires  |sum·s| < 2²² · c bytes at `pad`, each the zero point of x
-;;           `scratch`: max(27, kh·kw + 1)·c + 144 bytes for each output row, of which the rows m0:m1 are used
+;;           `scratch`: max(27, kh·kw + 1)·c + 192 bytes for each output row, of which the rows m0:m1 are used
 ;; Writes    output rows m0 ≤ n·oh + row < m1, and the scratch
 ;; Tiles     four pixels by eight channels for the 3×3 kernels. Windows that touch the padding, or have their signs
 ;;           flipped, are copied to the scratch.
@@ -15,7 +15,6 @@
     (i8x16.shuffle 0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23 (local.get $a) (local.get $b)))
   (func $pairs_high! (param $a v128) (param $b v128) (result v128)
     (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $a) (local.get $b)))
-  (func $scaled! (param $i i32) (param $s i32) (result i32) (i32.shl (local.get $i) (local.get $s)))
 
   ;; Copy the pixels (top + i·dh, left + j·dw) for i < gh, j < gw to `to`, densely, signs flipped; up to 31 bytes more are
   ;; written.
@@ -54,13 +53,19 @@
   ;; Four neighbouring output pixels, all channels, of a 3×3 kernel with stride 1; x: the first pixel of the first window,
   ;; dx: bytes between kernel rows, px: between pixels. The first min(rows, 4) pixels are stored, ld bytes apart.
   (func $dw_tile1! (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
-                 (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
-                 (param $fy v128) (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
-    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
+                 (param $w i32) (param $b i32) (param $ms i32) (param $base v128)
+                 (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
+    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $dy i32) (local $ds i32)
+    (local $whole i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
     (local $l2 v128) (local $h2 v128) (local $l3 v128) (local $h3 v128)
-    (local.set $s4 (select (i32.const 0) (i32.const 2) (local.get $ms)))
+    (local.set $dy (select (i32.const 8) (i32.const 32) (local.get $ms)))
+    (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $ms)))
+    ;; The last channels from which on a tile is whole.
+    (local.set $whole
+      (select (i32.sub (local.get $c) (i32.const 8)) (i32.const -1)
+        (i32.and (i32.ge_s (local.get $rows) (i32.const 4)) (i32.ne (local.get $ms) (i32.const 0)))))
     (local.set $pw (local.get $w))
     (local.set $pb (local.get $b))
     (local.set $ps (local.get $ms))
@@ -173,27 +178,34 @@
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
       (call $finish_tile4x8! (ref.func $requantize_small!) (ref.func $clip_small!)
-        (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
+        (i32.le_s (local.get $j) (local.get $whole)) (local.get $y) (local.get $ld)
         (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
         (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
-        (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
+        (local.get $ps) (local.get $base)
         (i32.sub (local.get $c) (local.get $j)) (local.get $rows) (local.get $spill) (local.get $touch))
+      (local.set $y (i32.add (local.get $y) (local.get $dy)))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
-      (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
+      (local.set $ps (i32.add (local.get $ps) (local.get $ds)))
       (br_if $channels
         (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $c)))))
 
   ;; Four neighbouring output pixels, all channels, of a 3×3 kernel with stride 2; x: the first pixel of the first window,
   ;; dx: bytes between kernel rows, px: between pixels. The first min(rows, 4) pixels are stored, ld bytes apart.
   (func $dw_tile2! (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
-                 (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
-                 (param $fy v128) (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
-    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $s4 i32)
+                 (param $w i32) (param $b i32) (param $ms i32) (param $base v128)
+                 (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)
+    (local $j i32) (local $p i32) (local $pw i32) (local $pb i32) (local $ps i32) (local $dy i32) (local $ds i32)
+    (local $whole i32)
     (local $s v128) (local $t v128) (local $u v128) (local $v v128)
     (local $l0 v128) (local $h0 v128) (local $l1 v128) (local $h1 v128)
     (local $l2 v128) (local $h2 v128) (local $l3 v128) (local $h3 v128)
-    (local.set $s4 (select (i32.const 0) (i32.const 2) (local.get $ms)))
+    (local.set $dy (select (i32.const 8) (i32.const 32) (local.get $ms)))
+    (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $ms)))
+    ;; The last channels from which on a tile is whole.
+    (local.set $whole
+      (select (i32.sub (local.get $c) (i32.const 8)) (i32.const -1)
+        (i32.and (i32.ge_s (local.get $rows) (i32.const 4)) (i32.ne (local.get $ms) (i32.const 0)))))
     (local.set $pw (local.get $w))
     (local.set $pb (local.get $b))
     (local.set $ps (local.get $ms))
@@ -328,24 +340,26 @@
       (local.set $l3 (i32x4.add (local.get $l3) (i32x4.dot_i16x8_s (local.get $u) (v128.load offset=128 (local.get $pw)))))
       (local.set $h3 (i32x4.add (local.get $h3) (i32x4.dot_i16x8_s (local.get $v) (v128.load offset=144 (local.get $pw)))))
       (call $finish_tile4x8! (ref.func $requantize_small!) (ref.func $clip_small!)
-        (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4))) (local.get $ld)
+        (i32.le_s (local.get $j) (local.get $whole)) (local.get $y) (local.get $ld)
         (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
         (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3)
-        (local.get $ps) (local.get $lo) (local.get $hi) (local.get $base) (local.get $fy)
+        (local.get $ps) (local.get $base)
         (i32.sub (local.get $c) (local.get $j)) (local.get $rows) (local.get $spill) (local.get $touch))
+      (local.set $y (i32.add (local.get $y) (local.get $dy)))
       (local.set $pw (i32.add (local.get $pw) (i32.const 160)))
       (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
-      (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
+      (local.set $ps (i32.add (local.get $ps) (local.get $ds)))
       (br_if $channels
         (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $c)))))
 
   ;; One output pixel, all channels, of any kernel; x: its taps, densely.
   (func $dw_taps! (param $y i32) (param $x i32) (param $pairs i32)
-                  (param $w i32) (param $b i32) (param $ms i32) (param $lo v128) (param $hi v128) (param $base v128)
-                  (param $fy v128) (param $c i32)
-    (local $j i32) (local $p i32) (local $pw i32) (local $ps i32) (local $k i32) (local $s4 i32)
+                  (param $w i32) (param $b i32) (param $ms i32) (param $base v128)
+                  (param $c i32) (param $bounds i32)
+    (local $j i32) (local $p i32) (local $pw i32) (local $ps i32) (local $k i32) (local $dy i32) (local $ds i32)
     (local $s v128) (local $t v128) (local $l v128) (local $h v128)
-    (local.set $s4 (select (i32.const 0) (i32.const 2) (local.get $ms)))
+    (local.set $dy (select (i32.const 8) (i32.const 32) (local.get $ms)))
+    (local.set $ds (select (i32.const 32) (i32.const 0) (local.get $ms)))
     (local.set $pw (local.get $w))
     (local.set $ps (local.get $ms))
     (local.set $j (i32.const 0))
@@ -366,10 +380,11 @@
         (local.set $p (i32.add (local.get $p) (i32.shl (local.get $c) (i32.const 1))))
         (local.set $pw (i32.add (local.get $pw) (i32.const 32)))
         (br_if $taps (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
-      (call $finish_row8! (ref.func $requantize_small!) (ref.func $clip_small!) (i32.add (local.get $y) (call $scaled! (local.get $j) (local.get $s4)))
-        (local.get $l) (local.get $h) (local.get $ps) (local.get $lo) (local.get $hi)
-        (local.get $base) (local.get $fy) (i32.sub (local.get $c) (local.get $j)))
-      (local.set $ps (i32.add (local.get $ps) (select (i32.const 32) (i32.const 0) (local.get $ms))))
+      (call $finish_row8! (ref.func $requantize_small!) (ref.func $clip_small!) (local.get $y)
+        (local.get $l) (local.get $h) (local.get $ps) (local.get $bounds) (local.get $base)
+        (i32.sub (local.get $c) (local.get $j)))
+      (local.set $y (i32.add (local.get $y) (local.get $dy)))
+      (local.set $ps (i32.add (local.get $ps) (local.get $ds)))
       (br_if $channels
         (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 8))) (local.get $c)))))
 
@@ -379,15 +394,12 @@
     (param $ih i32) (param $iw i32) (param $c i32) (param $oh i32) (param $ow i32)
     (param $kh i32) (param $kw i32) (param $sh i32) (param $sw i32) (param $dh i32) (param $dw i32)
     (param $pt i32) (param $pl i32) (param $py i32) (param $yr i32) (param $yi i32) (param $m0 i32) (param $m1 i32)
-    (local $vlo v128) (local $vhi v128) (local $base v128) (local $vfy v128) (local $vfx v128)
+    (local $base v128) (local $vfx v128)
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $wide i32)
     (local $ox i32) (local $left i32) (local $columns i32) (local $from i32) (local $line i32) (local $each i32)
-    (local $spill i32) (local $touch i32)
-    (local.set $vlo (call $bound_small! (local.get $lo) (local.get $zy)))
-    (local.set $vhi (call $bound_small! (local.get $hi) (local.get $zy)))
+    (local $spill i32) (local $touch i32) (local $next i32)
     (local.set $base (call $base! (local.get $zy)))
     (local.set $touch (call $touch! (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)))
-    (local.set $vfy (call $flip! (local.get $fy)))
     (local.set $vfx (call $flip! (local.get $fx)))
     (local.set $wide
       (i32.and
@@ -400,12 +412,14 @@
     (local.set $each (select (local.get $each) (i32.const 27) (i32.gt_u (local.get $each) (i32.const 27))))
     (local.set $place
       (i32.add (local.get $scratch)
-        (i32.mul (local.get $m0) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 144)))))
+        (i32.mul (local.get $m0) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 192)))))
     (local.set $spill (i32.add (local.get $place) (i32.add (i32.mul (local.get $each) (local.get $c)) (i32.const 16))))
     (local.set $m (local.get $m0))
     (block $done
+      (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
+      (call $keep_bounds! (ref.func $bound_small!) (i32.add (local.get $spill) (i32.const 128))
+        (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy))
       (loop $rows
-        (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
         (local.set $image (i32.div_u (local.get $m) (local.get $oh)))
         (local.set $top (i32.sub (local.get $m) (i32.mul (local.get $image) (local.get $oh))))
         (local.set $out
@@ -445,15 +459,23 @@
                 (then
                   (call $dw_tile1! (local.get $out) (local.get $py) (local.get $from)
                     (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
-                    (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $c)
+                    (local.get $base) (local.get $c)
                     (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
                 (else
                   (call $dw_tile2! (local.get $out) (local.get $py) (local.get $from)
                     (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
-                    (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $c)
+                    (local.get $base) (local.get $c)
                     (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch))))
-              (local.set $out (i32.add (local.get $out) (i32.shl (local.get $py) (i32.const 2))))
-              (local.set $ox (i32.add (local.get $ox) (i32.const 4))))
+              ;; The last tile of a row ends with it, and computes pixels again that are done.
+              (local.set $next (i32.add (local.get $ox) (i32.const 4)))
+              (if
+                (i32.and
+                  (i32.lt_u (local.get $next) (local.get $ow))
+                  (i32.gt_u (i32.add (local.get $next) (i32.const 4)) (local.get $ow)))
+                (then (local.set $next (i32.sub (local.get $ow) (i32.const 4)))))
+              (local.set $out
+                (i32.add (local.get $out) (i32.mul (i32.sub (local.get $next) (local.get $ox)) (local.get $py))))
+              (local.set $ox (local.get $next)))
             (else
               (call $dw_gather! (local.get $place) (local.get $image) (local.get $pad)
                 (local.get $top) (local.get $left) (local.get $kh) (local.get $kw) (local.get $dh) (local.get $dw)
@@ -461,10 +483,9 @@
               (call $dw_taps! (local.get $out) (local.get $place)
                 (i32.shr_u (i32.add (i32.mul (local.get $kh) (local.get $kw)) (i32.const 1)) (i32.const 1))
                 (local.get $w) (local.get $b) (local.get $s)
-                (local.get $vlo) (local.get $vhi) (local.get $base) (local.get $vfy) (local.get $c))
+                (local.get $base) (local.get $c) (i32.add (local.get $spill) (i32.const 128)))
               (local.set $out (i32.add (local.get $out) (local.get $py)))
               (local.set $ox (i32.add (local.get $ox) (i32.const 1)))))
           (br_if $pixels (i32.lt_u (local.get $ox) (local.get $ow))))
-        (local.set $m (i32.add (local.get $m) (i32.const 1)))
-        (br $rows))))
+        (br_if $rows (i32.lt_u (local.tee $m (i32.add (local.get $m) (i32.const 1))) (local.get $m1))))))
 )

@@ -39,7 +39,7 @@ def blocks(rows: int, k: int) -> tuple[int, int, int]:
     """
     each = min(max(28, min(64, 4 * math.ceil(rows / 16))), 4 * math.ceil(rows / 4))
     count = math.ceil(rows / each)
-    return each, count, count * ((2 * each + 2 * pack.PANEL) * padded(k) + 128)
+    return each, count, count * ((2 * each + 2 * pack.PANEL) * padded(k) + 176)
 
 
 def panels(w: Array, narrow: bool) -> Array:
@@ -200,7 +200,7 @@ def _depthwise(node: Node, to: Lowering, w: Array, y: Pointer, x: Pointer, b: Po
     geometry = window.geometry(node, (kh, kw))
     wide = (kh, kw, geometry["dh"], geometry["dw"]) == (3, 3, 1, 1) and geometry["sw"] <= 2
     order = PAIRS_3X3 if wide else tuple(range(kh * kw))
-    each = max(27, kh * kw + 1) * channels + 144
+    each = max(27, kh * kw + 1) * channels + 192
     to.step(
         "x8_qdwconv",
         y=y, scratch=to.scratch(geometry["m1"] * each), x=x,
