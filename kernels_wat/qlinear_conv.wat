@@ -4,11 +4,11 @@
 ;;           signs flipped by fy · W packed [⌈oc/8⌉][k8/2][8][2] with k = kh·kw·ic, k8 = 8·⌈k/8⌉,
 ;;           zeros in the padding · b, s padded to 8; s = 0: y is the int32 sums
 ;;           b holds the correction for the zero point of x, see i8_qgemm_bias
-;; Requires  |sum·s| < 2²² but for W of int16 · kw·ic bytes at `pad`, each the zero point of x
+;; Requires  |sum·s| < 2²² but for W of int16 · ic bytes at `pad`, each the zero point of x
 ;;           `scratch`: $block_bytes! for each block of r output pixels
 ;; Writes    the output pixels r·m0 ≤ (n·oh + row)·ow + column < r·m1 up to pixel m, channels 0:oc, and their scratch
 ;; Tiles     the windows of four output pixels in a row, which may go on in the next line, are copied side by side and
-;;           serve all filters. Where a window lies inside the line and pixels are dense, a kernel row is one run of kw·ic bytes.
+;;           serve all filters. Where a window lies inside the image and pixels are dense, a kernel row is one run of kw·ic bytes.
 (module
   ;; n bytes, rounded up to sixteens.
   (func $copy_run! (param $to i32) (param $from i32) (param $n i32)
@@ -30,7 +30,7 @@
     (local $i i32) (local $last i32) (local $rows i32) (local $place i32) (local $k i32) (local $k8 i32)
     (local $image i32) (local $row i32) (local $column i32) (local $pitch i32) (local $down i32) (local $dense i32)
     (local $p i32) (local $end i32) (local $tile i32) (local $windows i32) (local $panel i32) (local $window i32)
-    (local $to i32) (local $from i32) (local $line i32) (local $run i32) (local $inside i32)
+    (local $to i32) (local $from i32) (local $line i32) (local $run i32) (local $reach i32)
     (local $iy i32) (local $left i32) (local $ky i32) (local $kx i32)
     (local.set $vfx (call $flip16! (local.get $fx)))
     (local.set $k (i32.mul (i32.mul (local.get $kh) (local.get $kw)) (local.get $ic)))
@@ -38,6 +38,9 @@
     (local.set $pitch (i32.mul (local.get $iw) (local.get $px)))
     (local.set $down (i32.mul (local.get $dh) (local.get $pitch)))
     (local.set $run (i32.mul (local.get $kw) (local.get $ic)))
+    ;; Rows from a window's first one to behind its last one.
+    (local.set $reach
+      (i32.add (i32.mul (i32.sub (local.get $kh) (i32.const 1)) (local.get $dh)) (i32.const 1)))
     (local.set $dense
       (i32.and (i32.eq (local.get $dw) (i32.const 1)) (i32.eq (local.get $px) (local.get $ic))))
     (local.set $place (i32.add (local.get $scratch) (i32.mul (local.get $m0) (call $block_bytes! (local.get $r) (local.get $k8)))))
@@ -65,20 +68,25 @@
           (local.set $iy (i32.sub (i32.mul (local.get $row) (local.get $sh)) (local.get $pt)))
           (local.set $left (i32.sub (i32.mul (local.get $column) (local.get $sw)) (local.get $pl)))
           (local.set $line (i32.add (local.get $image) (i32.mul (local.get $iy) (local.get $pitch))))
-          (local.set $inside
-            (i32.and
-              (i32.and (local.get $dense) (i32.ge_s (local.get $left) (i32.const 0)))
-              (i32.le_s (i32.add (local.get $left) (local.get $kw)) (local.get $iw))))
+          (local.set $from (i32.add (local.get $line) (i32.mul (local.get $left) (local.get $px))))
           (local.set $ky (local.get $kh))
-          (loop $kernel_rows
-            (local.set $from (select (local.get $line) (i32.const 0) (i32.lt_u (local.get $iy) (local.get $ih))))
-            (if (local.get $inside)
-              (then
-                (call $copy_run! (local.get $to)
-                  (call $pixel! (local.get $from) (local.get $left) (local.get $iw) (local.get $px) (local.get $pad))
-                  (local.get $run))
-                (local.set $to (i32.add (local.get $to) (local.get $run))))
-              (else
+          (if
+            (i32.and
+              (i32.and
+                (i32.and (local.get $dense) (i32.ge_s (local.get $left) (i32.const 0)))
+                (i32.le_s (i32.add (local.get $left) (local.get $kw)) (local.get $iw)))
+              (i32.and
+                (i32.ge_s (local.get $iy) (i32.const 0))
+                (i32.le_s (i32.add (local.get $iy) (local.get $reach)) (local.get $ih))))
+            (then
+              (loop $kernel_rows
+                (call $copy_run! (local.get $to) (local.get $from) (local.get $run))
+                (local.set $to (i32.add (local.get $to) (local.get $run)))
+                (local.set $from (i32.add (local.get $from) (local.get $down)))
+                (br_if $kernel_rows (local.tee $ky (i32.sub (local.get $ky) (i32.const 1))))))
+            (else
+              (loop $kernel_rows
+                (local.set $from (select (local.get $line) (i32.const 0) (i32.lt_u (local.get $iy) (local.get $ih))))
                 (local.set $kx (i32.const 0))
                 (loop $kernel_columns
                   (call $copy_run! (local.get $to)
@@ -88,10 +96,10 @@
                     (local.get $ic))
                   (local.set $to (i32.add (local.get $to) (local.get $ic)))
                   (br_if $kernel_columns
-                    (i32.lt_u (local.tee $kx (i32.add (local.get $kx) (i32.const 1))) (local.get $kw))))))
-            (local.set $iy (i32.add (local.get $iy) (local.get $dh)))
-            (local.set $line (i32.add (local.get $line) (local.get $down)))
-            (br_if $kernel_rows (local.tee $ky (i32.sub (local.get $ky) (i32.const 1)))))
+                    (i32.lt_u (local.tee $kx (i32.add (local.get $kx) (i32.const 1))) (local.get $kw))))
+                (local.set $iy (i32.add (local.get $iy) (local.get $dh)))
+                (local.set $line (i32.add (local.get $line) (local.get $down)))
+                (br_if $kernel_rows (local.tee $ky (i32.sub (local.get $ky) (i32.const 1)))))))
           (local.set $column (i32.add (local.get $column) (i32.const 1)))
           (if (i32.eq (local.get $column) (local.get $ow))
             (then
