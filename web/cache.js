@@ -1,25 +1,36 @@
 // @ts-check
-/** Files by URL, in pieces as they come: from the browser's cache storage, else from the network into it. */
+/** Files by URL, in pieces as they come: from the browser's cache storage, else from the network and then into it. */
 
 import { ModelError, messageOf } from "./errors.js";
 
 const NAME = "tinyinfer";
 /** The most bytes that come at once. */
 export const PIECE = 2 ** 18;
-const AHEAD = new ByteLengthQueuingStrategy({ highWaterMark: 2 ** 22 });
-/** Milliseconds after which a storage that does not answer is done without. */
+const SPARE = 8; // buffers that wait for their next use
+/** Bytes of a file to be kept that wait in this process; what a Blob holds is with the browser. */
+const AT_HAND = 2 ** 24;
+/** Bytes from which on a file is sooner read from the storage than received, even if it is on its way. */
+const LARGE = 2 ** 20;
+/** Milliseconds after which a source that does not answer is not waited for alone. */
 const PATIENCE = 1000;
+/** Milliseconds after which a kept file of which nothing comes is given up. */
+const LAST_PATIENCE = 5000;
 
 /**
  * @typedef {{url: string, loaded: number, total: number}} Progress bytes so far, and in all (0: not known)
  * @typedef {Uint8Array<ArrayBuffer>} Piece
- * @typedef {{url: string, kept: boolean, pieces: AsyncIterable<Piece> | Iterable<Piece>}} Incoming
+ * @typedef {{kept: boolean, response: Response}} Found
+ *
+ * @typedef {object} Incoming
+ * @property {boolean} kept whether it comes from the storage
+ * @property {AsyncIterable<Piece> | Iterable<Piece>} pieces
+ * @property {Box} box takes pieces back when they are not needed any more
  *
  * @typedef {object} LoadOptions
- * @property {boolean} cache whether to read and write the cache
+ * @property {boolean} cache whether to read and write the storage
  * @property {boolean} reload take nothing from any cache
  * @property {AbortSignal} signal
- * @property {ArrayBuffer[]} spare buffers of `PIECE` bytes to read into
+ * @property {(() => void)[]} later gets what can wait until all is loaded
  * @property {(progress: Progress) => void} [onProgress]
  */
 
@@ -30,56 +41,102 @@ const PATIENCE = 1000;
  * @throws {ModelError} when it cannot be had, also while its pieces are read
  */
 export async function open(url, options) {
-  const kept = options.cache && !options.reload ? await find(url) : undefined;
-  const response = kept ?? (await request(url, options));
-  return { url, kept: Boolean(kept), pieces: read(url, response, options.cache && !kept, options) };
+  const { cache, reload, later } = options;
+  const { kept, response } = await (cache && !reload ? choose(url, options) : request(url, options));
+  const box = new Box(cache && !kept);
+  if (box.keeps) later.push(() => keep(url, box.content()));
+  return { kept, box, pieces: read(url, response, box, kept ? LAST_PATIENCE : 0, options) };
 }
 
-/** What is kept; nothing where there is no storage: plain HTTP, blocked storage. @param {string} url */
-const find = async url => {
-  try {
-    return await soon(caches.match(url, { cacheName: NAME }));
-  } catch {}
-};
-
-/** The promise's value, or nothing if it takes too long. @template T @param {Promise<T>} promise */
-const soon = promise => Promise.race([promise, new Promise(resolve => setTimeout(resolve, PATIENCE))]);
-
 /** @param {string} url @param {LoadOptions} options */
+async function choose(url, options) {
+  const network = () => request(url, options);
+  const storage = () => find(url);
+  if (!isPreloaded(url)) return either(storage, network);
+  const found = await either(network, storage);
+  if (found.kept || Number(found.response.headers.get("content-length")) < LARGE) return found;
+  const better = await within(PATIENCE, storage()).catch(() => found);
+  if (better !== found) cancel(found);
+  return better;
+}
+
+/**
+ * What the first source has; the second if it has nothing, and whichever answers sooner if the first takes long.
+ * @param {() => Promise<Found>} first
+ * @param {() => Promise<Found>} second
+ * @returns {Promise<Found>}
+ */
+async function either(first, second) {
+  const one = first();
+  const early = await within(PATIENCE, one).catch(() => {});
+  if (early) return early;
+  const both = [one, second()];
+  try {
+    const found = await Promise.any(both);
+    for (const other of both) other.then(late => (late === found ? undefined : cancel(late))).catch(() => {});
+    return found;
+  } catch (/** @type {any} */ { errors }) {
+    throw errors.find((/** @type {unknown} */ error) => error instanceof ModelError);
+  }
+}
+
+/** What is kept; rejected where nothing is, or there is no storage: plain HTTP, blocked storage. @param {string} url */
+async function find(url) {
+  const response = await caches.match(url, { cacheName: NAME });
+  if (response) return { kept: true, response };
+  throw new Error("not kept");
+}
+
+/** @param {string} url @param {LoadOptions} options @returns {Promise<Found>} */
 async function request(url, { reload, signal }) {
   try {
     const response = await fetch(url, { signal, cache: reload ? "reload" : "default" });
-    if (response.ok) return response;
+    if (response.ok) return { kept: false, response };
     throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
   } catch (error) {
     throw failed(url, error);
   }
 }
 
-/** @param {string} url @param {Response} response @param {boolean} keep @param {LoadOptions} options */
-async function* read(url, { headers, body }, keep, { onProgress, spare }) {
+/** Let it not come. @param {Found} found */
+const cancel = ({ response }) => response.body?.cancel().catch(() => {});
+
+/** @type {Set<string>} */
+const asked = new Set();
+
+/**
+ * Whether the page has named the file among its preloads, and it is asked for for the first time: then the network's
+ * answer is here, or on its way.
+ * @param {string} url
+ */
+function isPreloaded(url) {
+  if (asked.has(url)) return false;
+  asked.add(url);
+  /** @type {Iterable<HTMLLinkElement>} */
+  const links = globalThis.document?.querySelectorAll("link[rel=preload]") ?? [];
+  return [...links].some(({ href }) => href === url);
+}
+
+/**
+ * @param {string} url
+ * @param {Response} response
+ * @param {Box} box
+ * @param {number} patience milliseconds that a piece may take; 0: any time
+ * @param {LoadOptions} options
+ */
+async function* read(url, { headers, body }, box, patience, { onProgress }) {
   // The length of a compressed transfer is not that of its content.
   const total = headers.has("content-encoding") ? 0 : Number(headers.get("content-length"));
-  let copy = keep ? keeper(url, total) : undefined;
   let loaded = 0;
-  let complete = false;
-  try {
-    for (const next = reader(body, spare); next; ) {
-      const { done, value } = await next().catch(error => Promise.reject(failed(url, error)));
-      if (done) break;
-      if (copy && !(await hasRoom(copy))) {
-        copy.abort().catch(() => {});
-        copy = undefined;
-      }
-      copy?.write(value.slice()).catch(() => {});
-      loaded += value.length;
-      onProgress?.({ url, loaded, total });
-      yield value;
-      if (loaded === total) break; // it takes a while to be told that there is no more
-    }
-    complete = true;
-  } finally {
-    copy?.[complete ? "close" : "abort"]().catch(() => {});
+  for (const next = reader(body, box); next; ) {
+    const { done, value } = await (patience ? within(patience, next()) : next()).catch(error =>
+      Promise.reject(failed(url, error)),
+    );
+    if (done) break;
+    loaded += value.length;
+    onProgress?.({ url, loaded, total });
+    yield value;
+    if (loaded === total) break; // it takes a while to be told that there is no more
   }
 }
 
@@ -87,45 +144,79 @@ async function* read(url, { headers, body }, keep, { onProgress, spare }) {
  * The read function of a stream, which uses the same buffers again and again where the browser can: garbage of the
  * size of a model would be collected late.
  * @param {Response["body"]} body
- * @param {ArrayBuffer[]} spare
+ * @param {Box} box
  * @returns {(() => Promise<ReadableStreamReadResult<Piece>>) | undefined}
  */
-function reader(body, spare) {
+function reader(body, box) {
   try {
     const byob = body?.getReader({ mode: "byob" });
-    return (
-      byob && (() => /** @type {any} */ (byob.read(new Uint8Array(spare.pop() ?? new ArrayBuffer(PIECE)))))
-    );
+    return byob && (() => /** @type {any} */ (byob.read(new Uint8Array(box.take()))));
   } catch {
     const any = body?.getReader();
     return any && (() => any.read());
   }
 }
 
-/**
- * Where to write a file that is to be kept. A cache that is full or forbidden is no reason to fail: writing does.
- * @param {string} url
- * @param {number} total
- */
-function keeper(url, total) {
-  const { readable, writable } = new TransformStream(undefined, AHEAD);
-  const writer = writable.getWriter();
-  const file = new Response(readable, { headers: total ? { "content-length": `${total}` } : {} });
-  const put = async () => (await caches.open(NAME)).put(url, file);
-  put().catch(() => writer.abort());
-  writer.closed.catch(() => {});
-  return writer;
+/** Where pieces go that have been used: their buffers are used again or, if the file is to be kept, are its copy. */
+export class Box {
+  /** @type {ArrayBuffer[]} */
+  #spare = [];
+  /** @type {Blob[]} */
+  #blobs = [];
+  /** @type {Piece[]} */
+  #parts = [];
+  #bytes = 0;
+
+  /** @param {boolean} keeps */
+  constructor(keeps) {
+    this.keeps = keeps;
+  }
+
+  take() {
+    return this.#spare.pop() ?? new ArrayBuffer(PIECE);
+  }
+
+  /** @param {Piece} piece the next one */
+  put(piece) {
+    const { buffer, length } = piece;
+    const full = 2 * length > buffer.byteLength;
+    if (buffer.byteLength === PIECE && this.#spare.length < SPARE && !(this.keeps && full))
+      this.#spare.push(buffer);
+    if (!this.keeps) return;
+    this.#parts.push(full ? piece : piece.slice());
+    this.#bytes += length;
+    if (this.#bytes < AT_HAND) return;
+    this.#blobs.push(new Blob(this.#parts));
+    this.#parts = [];
+    this.#bytes = 0;
+  }
+
+  content() {
+    return new Blob([...this.#blobs, ...this.#parts]);
+  }
 }
 
-/** Whether there is room for more, or comes soon. @param {WritableStreamDefaultWriter} writer */
-const hasRoom = async writer =>
-  Number(writer.desiredSize) > 0 ||
-  (await soon(
-    writer.ready.then(
-      () => true,
-      () => false,
-    ),
-  ));
+/** A storage that is full or forbidden is no reason to fail. @param {string} url @param {Blob} file */
+async function keep(url, file) {
+  try {
+    const response = new Response(file, { headers: { "content-length": `${file.size}` } });
+    await (await caches.open(NAME)).put(url, response);
+  } catch {}
+}
+
+/**
+ * The promise's value; rejected if it takes longer.
+ * @template T
+ * @param {number} ms
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+function within(ms, promise) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
 
 /** @param {string} url @param {unknown} error */
 const failed = (url, error) => new ModelError(`${url}: cannot be loaded: ${messageOf(error)}`);

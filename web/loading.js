@@ -1,11 +1,12 @@
 // @ts-check
 /** Model and kernels are fetched at the same time, while a Worker starts if there is one, and handed over as they come. */
 
-import { open, PIECE } from "./cache.js";
+import { Box, open, PIECE } from "./cache.js";
 import { EngineError, messageOf } from "./errors.js";
 import { join } from "./pieces.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
+import { Standstill, Watch } from "./watch.js";
 
 const UNDERWAY = 8; // pieces that the host has not taken yet
 
@@ -27,66 +28,79 @@ const UNDERWAY = 8; // pieces that the host has not taken yet
 /**
  * Bring a model into its host.
  * @param {Order} order
- * @param {Omit<LoadOptions, "reload" | "spare">} options
+ * @param {Omit<LoadOptions, "reload" | "later">} options
  * @param {Host} host
  * @returns {Promise<import("./host.js").Created>}
+ * @throws {ModelError} also when loading does not get on
  */
 export async function load({ model, transfer, sha256, tier, threads, shared, wasmUrl }, options, host) {
   let kept = false;
   let attempts = 0;
   /** @type {Promise<Promise<void>[]> | undefined} */
   let buffer;
-  const attempt = async (/** @type {boolean} */ reload) => {
+  const attempt = async (/** @type {boolean} */ reload, /** @type {Watch} */ watch) => {
     const number = ++attempts;
-    /** @type {ArrayBuffer[]} */
-    const spare = [];
-    const from = { ...options, reload, spare };
-    const kernels = open(wasmUrl, from).then(file => {
+    /** @type {(() => void)[]} */
+    const later = [];
+    const find = async (/** @type {string} */ url) => {
+      const file = await watch.during(url, open(url, { ...options, signal: watch.signal, reload, later }));
       kept ||= file.kept;
-      return compile(file, shared);
+      return { box: file.box, pieces: watch.each(url, file.pieces) };
+    };
+    const kernels = find(wasmUrl).then(async file => {
+      const bytes = await collect(file);
+      return watch.during("the compiler", compile(bytes, shared));
     });
     const send = async () => {
       if (typeof model !== "string") {
         // Once, whatever becomes of the kernels: the buffer may be gone.
         const opening = { source: "the model's buffer", shared, sha256 };
-        buffer ??= handOver(cut(model, transfer, spare), opening, spare, host, () => false);
+        const box = new Box(false);
+        buffer ??= handOver({ box, pieces: cut(model, transfer, box) }, opening, host, watch, () => false);
         return buffer;
       }
-      const file = await open(model, from);
-      kept ||= file.kept;
-      return handOver(file.pieces, { source: model, shared, sha256 }, spare, host, () => number < attempts);
+      const opening = { source: model, shared, sha256 };
+      return handOver(await find(model), opening, host, watch, () => number < attempts);
     };
     const [compiled, taken] = await Promise.all([kernels, send()]);
-    const created = host.create({ ...compiled, url: wasmUrl, tier }, threads);
-    return (await Promise.all([created, ...taken]))[0];
+    watch.signal.throwIfAborted();
+    const created = watch.during("the session", host.create({ ...compiled, url: wasmUrl, tier }, threads));
+    const [result] = await Promise.all([created, ...taken]);
+    setTimeout(() => {
+      for (const task of later) task();
+    });
+    return result;
   };
+  const watched = (/** @type {boolean} */ reload) =>
+    Watch.over(options.signal, watch => attempt(reload, watch));
   try {
-    return await attempt(false);
+    return await watched(false);
   } catch (error) {
     // What was kept may be damaged, or model and kernels of different versions after a new deployment.
-    if (!kept || options.signal.aborted) throw error;
-    return attempt(true);
+    const mayHelp = kept || error instanceof Standstill;
+    if (!mayHelp || options.signal.aborted) throw error;
+    return watched(true);
   }
 }
 
 /**
- * @param {Incoming["pieces"]} pieces
+ * @param {Pick<Incoming, "pieces" | "box">} file
  * @param {import("./host.js").Opening} opening
- * @param {ArrayBuffer[]} spare where buffers come back to
  * @param {Host} host
+ * @param {Watch} watch
  * @param {() => boolean} isOver whether another attempt has begun, which these pieces are not for
  * @returns {Promise<Promise<void>[]>} settled when the last pieces have been taken; rejected when one is refused
  */
-function handOver(pieces, opening, spare, host, isOver) {
+function handOver({ pieces, box }, opening, host, watch, isOver) {
   return new Promise((resolve, reject) => {
     const send = async () => {
-      const taken = isOver() ? [] : [host.open(opening)];
+      const taken = isOver() ? [] : [watch.during("the session", host.open(opening))];
       for await (const piece of pieces) {
         if (taken.length > UNDERWAY) await taken.shift();
         if (isOver()) break;
-        const next = host.write(piece).then(buffer => {
-          if (spare.length < UNDERWAY) spare.push(buffer);
-        });
+        const { byteOffset, length } = piece;
+        const written = host.write(piece).then(buffer => box.put(new Uint8Array(buffer, byteOffset, length)));
+        const next = watch.during("the session", written);
         next.catch(reject); // however long the rest takes to come
         taken.push(next);
       }
@@ -99,32 +113,39 @@ function handOver(pieces, opening, spare, host, isOver) {
 /**
  * @param {Uint8Array<ArrayBuffer>} file
  * @param {boolean | undefined} transfer
- * @param {ArrayBuffer[]} spare
+ * @param {Box} box
  * @returns {Generator<Uint8Array<ArrayBuffer>>}
  */
-function* cut(file, transfer, spare) {
+function* cut(file, transfer, box) {
   if (transfer && file.length === file.buffer.byteLength) {
     yield file;
     return;
   }
   for (let at = 0; at < file.length; at += PIECE) {
     const part = file.subarray(at, at + PIECE);
-    const piece = new Uint8Array(spare.pop() ?? new ArrayBuffer(PIECE), 0, part.length);
+    const piece = new Uint8Array(box.take(), 0, part.length);
     piece.set(part);
     yield piece;
   }
 }
 
-/**
- * The module is only to be used once its hash is known to be the right one; it is compiled meanwhile.
- * @param {Incoming} file
- * @param {boolean} shared whether its memory is
- */
-async function compile({ pieces }, shared) {
+/** All of a file. @param {Pick<Incoming, "pieces" | "box">} file */
+async function collect({ pieces, box }) {
   const parts = [];
   for await (const piece of pieces) parts.push(piece);
   const bytes = join(parts);
-  const hash = hashOf(bytes); // which has seen them when it returns
+  box.put(bytes);
+  return bytes;
+}
+
+/**
+ * The module is only to be used once its hash is known to be the right one; it is compiled meanwhile.
+ * @param {Uint8Array<ArrayBuffer>} file
+ * @param {boolean} shared whether its memory is
+ */
+async function compile(file, shared) {
+  const hash = hashOf(file);
+  const bytes = shared ? file.slice() : file;
   if (shared) share(bytes);
   try {
     return { module: await WebAssembly.compile(bytes), sha256: await hash, bytes: bytes.byteLength };

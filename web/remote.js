@@ -1,7 +1,7 @@
 // @ts-check
 /** A host in a Worker of its own, and the way there and back: messages, answered one after the other. */
 
-import { fromPlain, toPlain } from "./errors.js";
+import { EngineError, fromPlain, toPlain } from "./errors.js";
 import { Host } from "./host.js";
 import { Places } from "./places.js";
 import { join } from "./threads.js";
@@ -164,6 +164,9 @@ export function serve() {
   const host = new Host(error => {
     throw error; // in an event, so that it becomes an error of this Worker
   });
+  self.onmessageerror = () => {
+    throw new EngineError("a message cannot be read (is there too little memory?)");
+  };
   self.onmessage = async (
     /** @type {MessageEvent<Call | {join: import("./threads.js").Membership}>} */ { data },
   ) => {

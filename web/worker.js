@@ -24,6 +24,8 @@ export function startWorker(role, onFailure) {
       const why = message ?? "its script could not be loaded (is it served, and allowed by worker-src?)";
       onFailure(new EngineError(`${role} failed: ${why}`));
     };
+    const unreadable = () => onFailure(new EngineError(`${role} failed: its answer cannot be read`));
+    worker.addEventListener("messageerror", unreadable); // Chromium has no onmessageerror here
     return worker;
   } catch (error) {
     throw new EngineError(`${role} cannot start (it must be of the page's own origin): ${messageOf(error)}`);
