@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+import numpy as np
+
 ALIGNMENT = 64
 CONSTANTS = 64
 """Where the kernel module's constants begin."""
@@ -59,9 +61,6 @@ class _Group:
     def last(self) -> int:
         return self.buffers[-1].last
 
-    def overlaps(self, other: _Group) -> bool:
-        return self.first <= other.last and other.first <= self.last
-
 
 # No single order of placement is best for every network: the smallest arena of these wins, or what is found from it.
 ORDERS: list[Callable[[_Group], tuple[int, int]]] = [
@@ -72,6 +71,8 @@ ORDERS: list[Callable[[_Group], tuple[int, int]]] = [
 ]
 PATIENCE = 200
 """How often the search for a better order may fail in a row before it ends."""
+MOST_PAIRS = 20_000_000
+"""How many pairs of groups the search may look at: some seconds, which only graphs of thousands of nodes need."""
 
 
 def place(buffers: Sequence[Buffer]) -> int:
@@ -89,20 +90,32 @@ def _search(groups: list[_Group], bound: int) -> tuple[list[int], int]:
     earlier place in the order, the same in every run."""
     labels = [group.buffers[0].label for group in groups]
     orders = [sorted(range(len(groups)), key=lambda i: (rank(groups[i]), labels[i])) for rank in ORDERS]
-    offsets, size, order = min(((*_first_fit(groups, o), o) for o in orders), key=lambda found: found[1])
+    sizes, alive = [group.nbytes for group in groups], _together(groups)
+    offsets, size, order = min(((*_first_fit(sizes, alive, o), o) for o in orders), key=lambda found: found[1])
     chance = Random(0)
     tried, top, failures = list(order), offsets, 0
-    while size > bound and failures < PATIENCE:
-        for i in [i for i in tried if top[i] + groups[i].nbytes >= size]:
+    tries = MOST_PAIRS // max(sum(map(len, alive)), 1)
+    while size > bound and failures < PATIENCE and tries > 0:
+        for i in [i for i in tried if top[i] + sizes[i] >= size]:
             at = tried.index(i)
             tried.insert(chance.randrange(at + 1), tried.pop(at))
-        top, height = _first_fit(groups, tried)
+        top, height = _first_fit(sizes, alive, tried)
         failures += 1
+        tries -= 1
         if height < size:
             offsets, size, order, failures = top, height, list(tried), 0
         elif height > size + size // 8:
             tried, top = list(order), offsets
     return offsets, size
+
+
+def _together(groups: list[_Group]) -> list[list[int]]:
+    """For every group those that are alive with it at some step."""
+    first, last = (np.array(steps) for steps in ([g.first for g in groups], [g.last for g in groups]))
+    return [
+        np.flatnonzero((first <= last[i]) & (first[i] <= last) & (np.arange(len(groups)) != i)).tolist()
+        for i in range(len(groups))
+    ]
 
 
 def live_bound(buffers: Sequence[Buffer]) -> int:
@@ -112,21 +125,18 @@ def live_bound(buffers: Sequence[Buffer]) -> int:
     return max((sum(g.nbytes for g in groups if g.first <= step <= g.last) for step in steps), default=0)
 
 
-def _first_fit(groups: list[_Group], order: list[int]) -> tuple[list[int], int]:
+def _first_fit(sizes: list[int], alive: list[list[int]], order: list[int]) -> tuple[list[int], int]:
     """Each group, in order, at the lowest offset where it overlaps nothing that is alive with it."""
-    offsets = [-1] * len(groups)
-    placed: list[int] = []
+    offsets = [-1] * len(sizes)
     for i in order:
-        group = groups[i]
-        taken = sorted((offsets[j], offsets[j] + groups[j].nbytes) for j in placed if groups[j].overlaps(group))
+        taken = sorted((offsets[j], offsets[j] + sizes[j]) for j in alive[i] if offsets[j] >= 0)
         offset = 0
         for begin, end in taken:
-            if offset + group.nbytes <= begin:
+            if offset + sizes[i] <= begin:
                 break
             offset = max(offset, end)
         offsets[i] = offset
-        placed.append(i)
-    return offsets, max((o + g.nbytes for o, g in zip(offsets, groups, strict=True)), default=0)
+    return offsets, max((o + n for o, n in zip(offsets, sizes, strict=True)), default=0)
 
 
 def _share(buffers: Sequence[Buffer]) -> list[_Group]:
