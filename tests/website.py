@@ -7,6 +7,7 @@ model in the browser also proves that promise.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from playwright.sync_api import Browser, Page
@@ -184,23 +185,19 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-RUN = """async ({ model, feeds, names, options }) => {
+RUN = """async ({ model, feeds, names, runs, options }) => {
   const { InferenceSession, Tensor } = await import("/index.js");
+  const bytes = await (await fetch("/feeds")).arrayBuffer();
   const tensors = {};
-  for (const { name, type, dims, url, array } of feeds) {
-    const bytes = await (await fetch(url)).arrayBuffer();
-    tensors[name] = new Tensor(type, new globalThis[array](bytes), dims);
+  for (const { name, type, dims, at, size, array } of feeds) {
+    tensors[name] = new Tensor(type, new globalThis[array](bytes, at, size), dims);
   }
   const session = await InferenceSession.create(model, options);
   try {
-    const outputs = await session.run(tensors, names ?? undefined);
-    const described = [];
-    for (const [name, { type, dims, data }] of Object.entries(outputs)) {
-      const url = `/outputs/${described.length}`;
-      await fetch(url, { method: "POST", body: data });
-      described.push({ name, type, dims, url });
-    }
-    return described;
+    for (let i = 1; i < runs; i++) await session.run(tensors, names ?? undefined);
+    const outputs = Object.entries(await session.run(tensors, names ?? undefined));
+    await fetch("/outputs", { method: "POST", body: new Blob(outputs.map(([, { data }]) => data)) });
+    return outputs.map(([name, { type, dims }]) => ({ name, type, dims }));
   } finally {
     await session.release();
   }
@@ -216,31 +213,47 @@ ARRAYS = {
 }
 
 
+class Evaluates(Protocol):
+    """What runs JavaScript: a page of Playwright's, or a `Visitor`."""
+
+    def evaluate(self, expression: str, arg: Any = None, /) -> Any: ...
+
+
 def run_in_browser(
-    page: Page,
+    page: Evaluates,
     site: Site,
     model: str,
     feeds: Mapping[str, Array],
     names: Sequence[str] | None = None,
+    runs: int = 1,
     **options: Any,
 ) -> dict[str, Array]:
-    """Run the model at path `model` of the site once. Tensors travel as raw bytes, so no bit can change on the way."""
-    described = []
-    for i, (name, array) in enumerate(feeds.items()):
-        dtype = DType.of(array.dtype)
-        site.files[f"feeds/{i}"] = np.ascontiguousarray(array).tobytes()
+    """The outputs of the last of `runs` runs of the model at path `model` of the site.
+
+    Tensors travel as raw bytes, so no bit can change on the way.
+    """
+    described, content = [], b""
+    for name, array in feeds.items():
+        dtype, at = DType.of(array.dtype), len(content)
+        content += np.ascontiguousarray(array).tobytes()
+        content += bytes(-len(content) % 8)  # arrays in a buffer begin at multiples of their elements' sizes
         described.append(
             {
                 "name": name,
                 "type": dtype.value,
                 "dims": list(array.shape),
-                "url": f"/feeds/{i}",
+                "at": at,
+                "size": array.size,
                 "array": ARRAYS[dtype],
             }
         )
-    asked = {"model": model, "feeds": described, "names": names, "options": options}
-    outputs = {}
+    site.files["feeds"] = content
+    outputs, at = {}, 0
+    asked = {"model": model, "feeds": described, "names": names, "runs": runs, "options": options}
     for output in page.evaluate(RUN, asked):
-        raw = site.received.pop(output["url"].lstrip("/"))
-        outputs[output["name"]] = np.frombuffer(raw, DType(output["type"]).numpy).reshape(output["dims"])
+        dtype, shape = DType(output["type"]).numpy, output["dims"]
+        array = np.frombuffer(site.received["outputs"], dtype, math.prod(shape), at).reshape(shape)
+        outputs[output["name"]] = array
+        at += array.nbytes
+    assert at == len(site.received.pop("outputs"))
     return outputs
