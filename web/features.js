@@ -27,9 +27,15 @@ const PROBES = {
   relaxedSimd: [fuses, ""],
   moduleWorker: [hasModuleWorker, "module Workers (Chrome 80, Firefox 114, Safari 15)"],
   crossOriginIsolated: [() => globalThis.crossOriginIsolated === true, ""],
+  sharedMemory: [canShare, ""],
   cacheStorage: [() => Boolean(globalThis.caches), ""],
   secureContext: [() => globalThis.isSecureContext === true, ""],
 };
+
+/** Whether threads can share memory. WebKitGTK calls pages isolated, yet has no SharedArrayBuffer. */
+export function canShare() {
+  return globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === "function";
+}
 
 /** The address is not one, so no worker starts; the type is asked for all the same. */
 function hasModuleWorker() {
@@ -80,12 +86,13 @@ export function chooseThreads(wanted = Math.min(4, Math.ceil((navigator.hardware
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > 64) {
     throw new RangeError(`'threads' is a whole number from 1 to 64, not ${wanted}`);
   }
-  if (wanted === 1 || globalThis.crossOriginIsolated) return wanted;
+  if (wanted === 1 || canShare()) return wanted;
   if (!warned) {
-    console.warn(
-      `tinyinfer: one thread instead of ${wanted}: the page is not cross-origin isolated ` +
-        "(Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp)",
-    );
+    const why = globalThis.crossOriginIsolated
+      ? "this browser has no SharedArrayBuffer"
+      : "the page is not cross-origin isolated " +
+        "(Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp)";
+    console.warn(`tinyinfer: one thread instead of ${wanted}: ${why}`);
   }
   warned = true;
   return 1;

@@ -8,7 +8,7 @@
  */
 
 import { FeedError, TinyInferError } from "./errors.js";
-import { chooseThreads, chooseTier, requireFeatures } from "./features.js";
+import { canShare, chooseThreads, chooseTier, requireFeatures } from "./features.js";
 import { Host } from "./host.js";
 import { load } from "./loading.js";
 import { sizeOf, TYPES } from "./plan.js";
@@ -123,7 +123,7 @@ export class InferenceSession {
     requireFeatures(worker || used > 1);
     const source = toSource(model);
     const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
-    const shared = used > 1 || (worker && globalThis.crossOriginIsolated === true);
+    const shared = used > 1 || (worker && canShare());
     const session = new InferenceSession(worker);
     const abort = () => session.#end(signal?.reason);
     signal?.addEventListener("abort", abort);
