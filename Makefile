@@ -21,11 +21,11 @@ test: test-environment ## run every test, the browser's and wasmer's included (A
 	@$(WITH_NODE) $(PYTHON) tools/run_tests.py $(ARGS)
 
 bench: $(VENV)/.bench web/node_modules/.installed ## measure whole models beside onnxruntime-web and TF.js (ARGS=--quick)
-	@tools/install_chromium.sh
+	@tools/install_browsers.sh chromium
 	@$(PYTHON) -m benchmarks run $(ARGS)
 
 bench-kernels: $(VENV)/.bench web/node_modules/.installed ## measure every kernel on the layers of real models
-	@tools/install_chromium.sh
+	@tools/install_browsers.sh chromium
 	@$(PYTHON) -m benchmarks kernels $(ARGS)
 
 lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
@@ -55,7 +55,7 @@ clean: ## remove everything that was built, environments included
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 test-environment: $(VENV)/.dev $(VENV310)/.installed web/node_modules/.installed
-	@tools/install_chromium.sh
+	@tools/install_browsers.sh
 
 $(VENV)/.made:
 	@tools/make_venv.sh $(VENV)

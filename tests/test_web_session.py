@@ -241,11 +241,11 @@ def test_other_address_of_the_kernels(page: Page, site: Site) -> None:
 
 def test_features(page: Page, site: Site) -> None:
     body = "return features();"
-    names = ["webAssembly", "simd", "relaxedSimd", "moduleWorker", "crossOriginIsolated", "cacheStorage"]
-    names += ["secureContext"]
-    assert attempt(page, site, body) == dict.fromkeys(names, True)
+    names = ["webAssembly", "simd", "relaxedSimd", "moduleWorker", "cacheStorage", "secureContext"]
+    shared = ["crossOriginIsolated", "sharedMemory"]
+    assert attempt(page, site, body) == dict.fromkeys([*names, *shared], True)
     site.headers.pop("Cross-Origin-Opener-Policy")
-    assert attempt(page, site, body) == {**dict.fromkeys(names, True), "crossOriginIsolated": False}
+    assert attempt(page, site, body) == {**dict.fromkeys(names, True), **dict.fromkeys(shared, False)}
     assert_no_workers(page)
 
 

@@ -187,6 +187,20 @@ def test_without_isolation_there_is_one_thread_and_one_warning(page: Page, site:
     ]
 
 
+@BOTH
+def test_without_shared_memory_there_is_one_thread(worker: bool, page: Page, site: Site) -> None:
+    """WebKitGTK says that pages are isolated, but has no SharedArrayBuffer."""
+    page.add_init_script("delete globalThis.SharedArrayBuffer")
+    warnings: list[str] = []
+    page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    body = """const session = await create({ threads: 2 });
+        await post(await session.run({ x }));
+        return [crossOriginIsolated, session.threads];"""
+    assert attempt(page, site, body, worker=worker) == [True, 1]
+    assert_posted(site, FEEDS)
+    assert warnings == ["tinyinfer: one thread instead of 2: this browser has no SharedArrayBuffer"]
+
+
 # ── the end, and errors ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
