@@ -21,6 +21,7 @@ from tinyinfer import compiler
 from tinyinfer.wasm_backend import tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, hashes
 
+ALONE = "EngineError: a thread failed"
 LOST = "EngineError: the session's Worker failed: Uncaught EngineError: a thread failed"
 UNSERVED = "its script could not be loaded (is it served, and allowed by worker-src?)"
 
@@ -236,7 +237,7 @@ def test_traps_name_the_node(worker: bool, threads: int, page: Page, site: Site)
 
 @pytest.mark.parametrize(
     ("worker", "scripts", "message"),
-    [(False, 1, f"EngineError: a thread failed: {UNSERVED}"), (True, 2, f"{LOST}: {UNSERVED}")],
+    [(False, 1, f"{ALONE}: {UNSERVED}"), (True, 2, f"{LOST}: {UNSERVED}")],
     ids=["inline", "worker"],
 )
 def test_a_thread_that_cannot_start(worker: bool, scripts: int, message: str, page: Page, site: Site) -> None:
@@ -258,12 +259,13 @@ def test_a_session_without_threads_answers_until_it_is_released(page: Page, site
     assert answering_workers(page) == 0
 
 
-def test_a_thread_that_dies_ends_the_session(page: Page, site: Site) -> None:
+@pytest.mark.parametrize(("worker", "failed"), [(False, ALONE), (True, LOST)], ids=["inline", "worker"])
+def test_a_thread_that_dies_ends_the_session(worker: bool, failed: str, page: Page, site: Site) -> None:
     served = site.files["index.js"]
     site.files["index.js"] = served.replace(b"serve(){", b'serve(){return setTimeout(()=>{throw Error("lost")},50);')
     assert site.files["index.js"] != served
     body = """const session = await create({ threads: 2 });
         await new Promise(resolve => setTimeout(resolve, 500));
         return await told(session.run({ x }));"""
-    assert attempt(page, site, body) == f"{LOST}: Uncaught Error: lost"
+    assert attempt(page, site, body, worker=worker) == f"{failed}: Uncaught Error: lost"
     assert_no_workers(page)
