@@ -79,11 +79,6 @@
       (then (i64.store (local.get $y) (i64x2.extract_lane 0 (local.get $v))))
       (else (call $store_x8! (local.get $y) (local.get $v) (local.get $cols)))))
 
-  ;; Sixteen-bit results within eight bits, as bytes with their signs flipped; the first min(cols, 8) are stored.
-  (func $store8_x16! (param $y i32) (param $v v128) (param $fy v128) (param $cols i32)
-    (call $store8_x8! (local.get $y)
-      (v128.xor (i8x16.narrow_i16x8_s (local.get $v) (local.get $v)) (local.get $fy)) (local.get $cols)))
-
   ;; Finish one row of eight sums. s: eight multipliers, the result bytes; s = 0: the result is the sums themselves.
   (func $finish_row8! (param $requantize (ref $requantize)) (param $clip (ref $clip))
                       (param $y i32) (param $v0 v128) (param $v1 v128) (param $s i32)

@@ -141,7 +141,7 @@ REJECTED = [
     ("QLinearMatMul", ["u2x3", "c3x5", "u", "c", "f", "i4"], Y, "bias is int32[4]; expected [5]"),
     ("QLinearAdd", ["u2", "u3"], {"a_ratio": 1.0, "b_ratio": 1.0, **POINTS, **Y}, "do not broadcast"),
     ("QLinearMul", ["u2", "f2"], {"ratio": 1.0, **POINTS, **Y}, "B is float32[2]; accepted element types: int8, uint8"),
-    ("QLinearGlobalAveragePool", ["u2x3"], {"ratio": 1.0, "x_zero_point": 0, **Y}, "X is uint8[2×3]; expected [N, C"),
+    ("QLinearAveragePool", ["f1x2x3x3"], {**POOL, "ratio": 1.0, "x_zero_point": 0, **Y}, "X is float32[1×2×3×3]; acc"),
     ("DepthToSpace", ["f1x6x2x2"], {"blocksize": 2}, "6 channels do not divide into blocks of 2×2"),
     ("DepthToSpace", ["f1x4x2x2"], {"blocksize": 2, "mode": "RDC"}, "mode='RDC'; accepted: DCR, CRD"),
     ("SpaceToDepth", ["f1x1x3x2"], {"blocksize": 2}, "height and width do not divide into blocks of 2×2"),
@@ -228,7 +228,7 @@ EMPTY = [
     ("QLinearMatMul", ["u2x0", "c0x5", "u", "c", "f", "i5"], Y),
     ("QLinearAdd", ["u0x3", "u3"], {"a_ratio": 1.0, "b_ratio": 1.0, **POINTS, **Y}),
     ("QLinearMul", ["u0x3", "u3"], {"ratio": 1.0, **POINTS, **Y}),
-    ("QLinearGlobalAveragePool", ["u0x2x3x3"], {"ratio": 1.0, "x_zero_point": 0, **Y}),
+    ("QLinearAveragePool", ["u0x2x3x3"], {**POOL, "ratio": 1.0, "x_zero_point": 0, **Y}),
 ]  # fmt: skip
 
 SCALAR = [

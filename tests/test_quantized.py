@@ -23,6 +23,7 @@ X = RNG.integers(0, 256, (2, 3, 5, 5)).astype(np.uint8)
 W = RNG.integers(-128, 128, (4, 3, 3, 3)).astype(np.int8)
 CHANNELS = np.asarray([0.01, 0.02, 0.005, 0.04], np.float32)
 S = np.float32
+WINDOWED = ["Reshape", "Transpose"]
 
 
 def node(op: str, *inputs: str, outputs: tuple[str, ...] = ("y",), domain: str = "", **attrs: Any) -> Any:
@@ -83,6 +84,40 @@ def test_functions(op: str, attrs: dict[str, Any], function: Callable[[Array], A
     constants = {"xs": S(0.02), "xz": np.uint8(100), "ys": S(1 / 128), "yz": np.uint8(64)}
     y = outputs([node(op, "x", "xs", "xz", "ys", "yz", domain=MICROSOFT, **attrs)], {"x": X}, constants)
     within_one(y, quantized(function(real(X, 0.02, 100)), 1 / 128, 64))
+
+
+@pytest.mark.parametrize("channels_last", [0, 1])
+def test_pooling_over_any_number_of_axes(channels_last: int) -> None:
+    constants = {"xs": S(0.02), "xz": np.uint8(100), "ys": S(1 / 128), "yz": np.uint8(64)}
+    x = RNG.integers(0, 256, (2, 3, 4, 5, 6)).astype(np.uint8)
+    axes = (1, 2, 3) if channels_last else (2, 3, 4)
+    attrs = {"domain": MICROSOFT, "channels_last": channels_last}
+    y = outputs([node("QLinearGlobalAveragePool", "x", "xs", "xz", "ys", "yz", **attrs)], {"x": x}, constants)
+    within_one(y, quantized(real(x, 0.02, 100).mean(axes, keepdims=True), 1 / 128, 64))
+
+
+@pytest.mark.parametrize(
+    ("middle", "expected"),
+    [
+        (node("AveragePool", "xf", outputs=("r",), kernel_shape=[3, 3], pads=[1, 1, 1, 1]), ["QLinearAveragePool"]),
+        (node("GlobalAveragePool", "xf", outputs=("r",)), ["QLinearAveragePool"]),
+        (node("GlobalMaxPool", "xf", outputs=("r",)), ["MaxPool", "Lookup"]),
+        (node("ReduceMean", "xf", "a1", outputs=("r",), keepdims=0), [*WINDOWED, "QLinearAveragePool", "Reshape"]),
+        (node("ReduceMax", "xf", "a12", outputs=("r",)), [*WINDOWED, "MaxPool", "Reshape", "Lookup"]),
+        (node("ReduceMean", "xf", "a3", outputs=("r",)), ["DequantizeLinear", "ReduceMean", "QuantizeLinear"]),
+    ],
+    ids=lambda value: getattr(value, "op_type", ""),
+)
+def test_windows_between_quantisations(middle: Any, expected: list[str]) -> None:
+    axes = {"a1": np.asarray([1]), "a12": np.asarray([1, 2]), "a3": np.asarray([3])}
+    constants = {"xs": S(0.0523), "xz": np.uint8(100), "ys": S(0.02), "yz": np.uint8(64), **axes}
+    x = RNG.integers(0, 256, (2, 4, 5, 9)).astype(np.uint8)
+    dequantized = node("DequantizeLinear", "x", "xs", "xz", outputs=("xf",))
+    proto = model([dequantized, middle, node("QuantizeLinear", "r", "ys", "yz")], {"x": x}, ("y",), constants, 19)
+    graph = passes.run(frontend.load(proto))
+    assert [n.op for n in graph.nodes] == expected
+    (theirs,) = ReferenceEvaluator(proto).run(None, {"x": x})
+    within_one(run(graph, {"x": x})["y"], np.asarray(theirs))
 
 
 def test_concatenation_requantises() -> None:

@@ -78,6 +78,7 @@ _TABLE = [
     # pooling
     Operator("MaxPool", pooling.max_pool, ref_pooling.max_pool, lower_pooling.max_pool, layout.nhwc),
     Operator("AveragePool", pooling.average_pool, ref_pooling.average_pool, lower_pooling.average_pool, layout.nhwc),
+    Operator("QLinearAveragePool", pooling.qlinear_average_pool, ref_pooling.qlinear_average_pool, lower_pooling.qlinear_average_pool, layout.nhwc),
     # normalisation
     Operator("BatchNormalization", normalization.batch_normalization, ref_normalization.batch_normalization, lower_normalization.batch_normalization, layout.follow),
     Operator("InstanceNormalization", normalization.instance_normalization, ref_normalization.instance_normalization, lower_normalization.instance_normalization, layout.follow),
@@ -159,7 +160,6 @@ _TABLE = [
     Operator("QLinearMatMul", quantized.qlinear_matmul, ref_quantized.qlinear_matmul, lower_integer.matmul),
     Operator("QLinearAdd", quantized.qlinear_add, ref_quantized.qlinear_add, lower_quantized.qlinear_add, layout.follow),
     Operator("QLinearMul", quantized.qlinear_mul, ref_quantized.qlinear_mul, lower_quantized.qlinear_mul, layout.follow),
-    Operator("QLinearGlobalAveragePool", quantized.qlinear_global_average_pool, ref_quantized.qlinear_global_average_pool, lower_quantized.qlinear_global_average_pool, layout.nhwc),
 ]
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""Arithmetic on quantisation parameters that import and rewriting share: multipliers, bounds, tables of functions."""
+"""Quantised operators as import and rewriting both build them: multipliers, bounds, tables of functions, windows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def multiplier(x_scale: Array, w_scale: Array, y_scale: Array) -> Array | None:
     return np.asarray(ratio, np.float32) if bool((ratio < LARGEST).all()) else None
 
 
-def ratio(x_scale: Array, y_scale: Array, count: int = 1) -> float | None:
-    """x scale / (count·y scale) of single values in float32, or None where it is too large to compute with."""
+def ratio(x_scale: Array, y_scale: Array) -> float | None:
+    """x scale / y scale of single values in float32, or None where it is too large to compute with."""
     with np.errstate(all="ignore"):
-        value = np.float32(x_scale.reshape(())) / np.float32(np.float32(count) * y_scale.reshape(()))
+        value = np.float32(x_scale.reshape(())) / np.float32(y_scale.reshape(()))
     return float(value) if value < LARGEST else None
 
 
@@ -57,3 +57,9 @@ def table(
     """What Quantize(function(Dequantize(q))) gives for the bytes 0, 1, … 255; no function: another scale."""
     real = evaluate("DequantizeLinear", np.arange(256, dtype=np.uint8).view(x.numpy), x_scale, x_zero)
     return evaluate("QuantizeLinear", function(real), y_scale, y_zero)
+
+
+def whole_window(spatial: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The attributes of pooling over all of a feature map."""
+    ones = (1,) * len(spatial)
+    return {"kernel_shape": spatial, "strides": ones, "pads": (0,) * 2 * len(spatial), "dilations": ones}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyinfer.ops import check
-from tinyinfer.types import DType, TensorType
+from tinyinfer.types import DType, Quantized, TensorType
 
 
 def max_pool(
@@ -33,6 +33,27 @@ def average_pool(
     """Y is the mean of each window. ONNX AveragePool."""
     check.dtype(x, check.FLOAT, "X")
     return _windows(x, kernel_shape, strides, pads, dilations, ceil_mode)
+
+
+def qlinear_average_pool(
+    x: TensorType,
+    *,
+    kernel_shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    ratio: float,
+    x_zero_point: int,
+    y: Quantized,
+) -> TensorType:
+    """Y = saturate(round(Σ(X − x zero point)·ratio / count) + zero point) over each window, ratio = x scale / y scale.
+
+    com.microsoft QLinearAveragePool and, of one window, QLinearGlobalAveragePool, channels first.
+    """
+    check.dtype(x, (DType.INT8, DType.UINT8), "X")
+    return TensorType(y.dtype, _windows(x, kernel_shape, strides, pads, dilations, ceil_mode).shape)
 
 
 def _windows(

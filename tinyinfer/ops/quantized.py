@@ -171,16 +171,6 @@ def qlinear_mul(
     return _pair(a, b, y)
 
 
-def qlinear_global_average_pool(x: TensorType, *, ratio: float, x_zero_point: int, y: Quantized) -> TensorType:
-    """Y = saturate(round(Σ(X − x zero point)·ratio) + zero point) over all spatial axes, ratio = x scale / (n·y scale).
-
-    com.microsoft QLinearGlobalAveragePool, channels first.
-    """
-    check.dtype(x, BYTES, "X")
-    check.require(x.rank >= 3, f"X is {x}; expected [N, C, spatial axes…]")
-    return TensorType(y.dtype, (*x.shape[:2], *(1,) * (x.rank - 2)))
-
-
 def _pair(a: TensorType, b: TensorType, y: Quantized) -> TensorType:
     for operand, what in ((a, "A"), (b, "B")):
         check.dtype(operand, BYTES, what)

@@ -14,11 +14,13 @@ from tinyinfer import registry, scales
 from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
 from tinyinfer.passes import bias as biases
 from tinyinfer.passes import quantized_movement as movement
+from tinyinfer.passes import quantized_pooling as pooling
 from tinyinfer.passes import weight_only
 from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.passes.quantized_patterns import (
     BYTES,
     QUANTUM,
+    Computing,
     again,
     byte_input,
     byte_weights,
@@ -51,10 +53,6 @@ def _pair(op: str) -> Example:
         return b.add1(op, real(b, byte_input(b, "x", 3, 40)), real(b, byte_input(b, "z", 3, 40), 0.03, 90))
 
     return example
-
-
-def _pooled(b: GraphBuilder) -> Value:
-    return b.add1("ReduceMean", real(b, byte_input(b, "x", 2, 9, 3, 3)), axes=(2, 3), keepdims=True)
 
 
 # ── operators that compute ───────────────────────────────────────────────────────────────────────────────────────────
@@ -129,33 +127,17 @@ def _points(m: Match) -> dict[str, int]:
     return {f"{name}_zero_point": int(data(m, f"{name}_zero").reshape(())) for name in "ab"}
 
 
-def _mean(m: Match, to: Target) -> Value | None:
-    """The mean over all spatial axes."""
-    found, node, x = result(m), m.node("inner"), m["x"]
-    if found is None or not single(m, "x") or x.type.rank < 3 or node.attrs["axes"] != tuple(range(2, x.type.rank)):
-        return None
-    scale, y = found
-    pixels = int(np.prod(x.shape[2:]))
-    ratio = scales.ratio(data(m, "x_scale"), scale, pixels)
-    if ratio is None or not pixels:
-        return None
-    pooled = to.add(
-        "QLinearGlobalAveragePool", x, like=node, ratio=ratio, x_zero_point=int(data(m, "x_zero").reshape(())), y=y
-    )
-    return pooled if node.attrs["keepdims"] else to.add("Reshape", pooled, like=node, shape=node.output.shape)
-
-
 def _sum(op: str) -> P:
     return P(op, (dequantized("a"), dequantized("b")), "inner")
 
 
-_COMPUTING: list[tuple[str, P, Apply, Example]] = [
+_COMPUTING: list[Computing] = [
     ("Conv", P("Conv", (dequantized("x"), dequantized("w")), "inner"), _conv, _convolution),
     ("MatMul", P("MatMul", (dequantized("x"), dequantized("w")), "inner"), _matmul, _product),
     ("Add", _sum("Add"), _add, _pair("Add")),
     ("Sub", _sum("Sub"), _add, _pair("Sub")),
     ("Mul", _sum("Mul"), _mul, _pair("Mul")),
-    ("ReduceMean", P("ReduceMean", (dequantized("x"),), "inner"), _mean, _pooled),
+    *pooling.COMPUTING,
 ]
 
 
@@ -195,7 +177,7 @@ def moved_weights(m: Match, to: Target) -> Value | None:
     return to.add("DequantizeLinear", moved, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=place)
 
 
-INTEGER_FORMS = frozenset(op for op, *_ in _COMPUTING) | movement.FORMS
+INTEGER_FORMS = frozenset(op for op, *_ in _COMPUTING) | movement.FORMS | pooling.FORMS
 """Operators that have a form on bytes."""
 
 OF_ONE_VALUE = frozenset(movement.BINARY.split("|")) - {op for op, *_ in _COMPUTING}
@@ -218,6 +200,7 @@ RULES: list[Rule] = [
     bias_of_product,
     *movement.FUNCTIONS,
     *(form(*row) for row in _COMPUTING for form in (_plain, _clipped)),
+    *pooling.RULES,
     *movement.RULES,
 ]
 

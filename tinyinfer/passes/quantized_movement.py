@@ -8,7 +8,6 @@ import numpy as np
 
 from tinyinfer import scales
 from tinyinfer.graph import GraphBuilder, Node, Value
-from tinyinfer.passes.examples import PLAIN
 from tinyinfer.passes.quantized_patterns import (
     QUANTUM,
     again,
@@ -18,6 +17,7 @@ from tinyinfer.passes.quantized_patterns import (
     quantized,
     real,
     requantized,
+    rescaled,
     single,
 )
 from tinyinfer.rewrite import Example, Match, P, Rule, Target, rule
@@ -157,23 +157,6 @@ def _selected(*operands: P | str) -> Rule:
 
 
 @rule(
-    "Quantize(MaxPool(Dequantize(x))) → MaxPool(x), requantised",
-    quantized(P("MaxPool", (dequantized("x"),), "pool")),
-    lambda b: again(
-        b,
-        b.add1("MaxPool", real(b, byte_input(b, "x", 1, 3, 6, 6)), kernel_shape=(2, 2), ceil_mode=False, **PLAIN),
-    ),
-)  # fmt: skip
-def maximum_of_bytes(m: Match, to: Target) -> Value | None:
-    """Dequantising keeps the order of numbers."""
-    if not single(m, "x"):
-        return None
-    pooled = to.replace(m.node("pool"), (m["x"],))
-    widened = to.add("DequantizeLinear", pooled, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=0)
-    return requantized(m, to, widened)
-
-
-@rule(
     "ArgMax(Dequantize(x)) → ArgMax(x)",
     P("ArgMax|ArgMin", (dequantized("x"),), "arg"),
     lambda b: b.add1("ArgMax", _bytes(b), axis=1, keepdims=True, select_last_index=False),
@@ -198,7 +181,7 @@ def padding_of_bytes(m: Match, to: Target) -> Value | None:
     value = np.asarray(m.node("pad").attrs.get("value", 0.0), np.float32)
     padded = int(scales.evaluate("QuantizeLinear", value, data(m, "x_scale"), data(m, "x_zero")))
     pad = to.replace(m.node("pad"), (m["x"],), value=padded)
-    return requantized(m, to, to.add("DequantizeLinear", pad, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=0))
+    return rescaled(m, to, pad)
 
 
 DOUBLED: dict[str, Any] = {
@@ -236,7 +219,6 @@ def repetition_of_bytes(m: Match, to: Target) -> Value | None:
 
 
 RULES: list[Rule] = [
-    maximum_of_bytes,
     place_of_largest_byte,
     quantize_before_movement,
     quantize_before_concatenation,
@@ -248,5 +230,5 @@ RULES: list[Rule] = [
     repetition_of_bytes,
 ]
 
-FORMS = frozenset(f"{UNARY}|{BINARY}|{MOVEMENT}|Concat|Split|Where|MaxPool|ArgMax|ArgMin|Pad|Resize".split("|"))
+FORMS = frozenset(f"{UNARY}|{BINARY}|{MOVEMENT}|Concat|Split|Where|ArgMax|ArgMin|Pad|Resize".split("|"))
 """Operators that these rules know."""

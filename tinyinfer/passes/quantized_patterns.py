@@ -6,12 +6,15 @@ import numpy as np
 
 from tinyinfer import scales
 from tinyinfer.graph import GraphBuilder, Value
-from tinyinfer.rewrite import Match, P, Target
+from tinyinfer.rewrite import Apply, Example, Match, P, Target
 from tinyinfer.types import Array, DType, Quantized, TensorType
 
 BYTES = (DType.INT8, DType.UINT8)
 QUANTUM = 1 / 64
 """Tolerance of the rules that round: the results of the examples reach that many quanta."""
+
+Computing = tuple[str, P, Apply, Example]
+"""An operator that computes on bytes: its name, the pattern before the quantisation, what it becomes, an example."""
 
 
 def dequantized(name: str) -> P:
@@ -56,6 +59,12 @@ def single(m: Match, name: str) -> bool:
 def requantized(m: Match, to: Target, x: Value) -> Value:
     """`x` quantised as the result was."""
     return to.add("QuantizeLinear", x, m["y_scale"], m["y_zero"], like=m.node("q"))
+
+
+def rescaled(m: Match, to: Target, x: Value) -> Value:
+    """Bytes that have the scale of the operand x, with that of the result."""
+    real = to.add("DequantizeLinear", x, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=0)
+    return requantized(m, to, real)
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,7 @@
-"""Pooling (ONNX MaxPool, AveragePool). Order: the window's taps row-major; only taps inside X take part."""
+"""Pooling (ONNX MaxPool, AveragePool, com.microsoft QLinearAveragePool).
+
+Order: the window's taps row-major; only taps inside X take part.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinyinfer.ref import arith
-from tinyinfer.types import Array
+from tinyinfer.ref import arith, quantized
+from tinyinfer.types import Array, Quantized
 
 
 def max_pool(
@@ -53,6 +56,30 @@ def average_pool(
         acc = np.where(inside, acc + tap, acc)
         count = count + (padded if count_include_pad else inside)
     return np.asarray(acc / count.astype(np.float32))
+
+
+def qlinear_average_pool(
+    x: Array,
+    *,
+    kernel_shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    ratio: float,
+    x_zero_point: int,
+    y: Quantized,
+) -> Array:
+    """int32 sums, requantised by ratio / count: one division for each window. Counts as in `average_pool`, least 1."""
+    starts = _starts(x, kernel_shape, strides, pads, dilations, ceil_mode)
+    sums = np.zeros((*x.shape[:2], *map(len, starts)), np.int32)
+    count = np.zeros(sums.shape[2:], np.int32)
+    for tap, inside, padded in _taps(x, starts, kernel_shape, pads, dilations):
+        sums = np.where(inside, sums + (tap.astype(np.int32) - np.int32(x_zero_point)), sums)
+        count = count + (padded if count_include_pad else inside)
+    multiplier = np.float32(ratio) / np.maximum(count, 1).astype(np.float32)
+    return quantized.requantize(sums, multiplier, y)
 
 
 def _starts(

@@ -130,13 +130,6 @@ def qlinear_mul(a: Array, b: Array, *, ratio: float, a_zero_point: int, b_zero_p
     return requantize(product, np.float32(ratio), y)
 
 
-def qlinear_global_average_pool(x: Array, *, ratio: float, x_zero_point: int, y: Quantized) -> Array:
-    pixels = math.prod(x.shape[2:])
-    numbers = (x.astype(np.int64) - x_zero_point).reshape(*x.shape[:2], pixels)
-    sums = np.matmul(numbers, np.full(pixels, 1, np.int64)).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
-    return requantize(_int32(sums), np.float32(ratio), y)
-
-
 def requantize(sums: Array, multiplier: Array | np.float32, y: Quantized) -> Array:
     """int32 to float32 with one rounding, one product, then `quantized`."""
     return quantized(sums.astype(np.float32) * multiplier, y)

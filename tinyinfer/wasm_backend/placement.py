@@ -29,7 +29,7 @@ ELEMENTWISE = frozenset({
 })  # fmt: skip
 """Operators whose output may lie on an operand of its type, both with the same strides."""
 
-ROWWISE = frozenset({"AveragePool", "BatchNormalization", "Conv", "MaxPool"})
+ROWWISE = frozenset({"AveragePool", "BatchNormalization", "Conv", "MaxPool", "QLinearAveragePool"})
 """Operators that write rows of channels equally far apart."""
 
 ANYWHERE = frozenset({"Concat", "DepthToSpace", "Expand", "Pad", "SpaceToDepth", "Tile"})

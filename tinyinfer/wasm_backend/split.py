@@ -56,7 +56,6 @@ class Shares:
 _ELEMENTS = Shares(tile=16)
 _ROWS = Shares("n")
 _LANES = Shares("n", tile=4)
-_WINDOWS = Shares("ow c kh kw")
 _TILE = 12  # tiles have four rows on one tier and six on the other
 SHARES = {
     "gemm": Shares("k n", _TILE, Columns("n", 8, 32, {"c": "", "r": "", "b": "", "w": "k"})),
@@ -66,16 +65,15 @@ SHARES = {
     "gemm_x4": Shares("k rows"),
     "pack": Shares("k"),
     "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
-    "dwconv": _WINDOWS,
+    "dwconv": Shares("ow c kh kw"),
     "qgemm": Shares("r k n"),
     "qgemm_w16": Shares("r k n"),
     "qpack": Shares("k"),
     "qconv": Shares("r oc kh kw ic"),
     "qconv_w16": Shares("r oc kh kw ic"),
-    "qdwconv": _WINDOWS,
-    "qgap": Shares("p", 8),
-    "maxpool": _WINDOWS,
-    "avgpool": _WINDOWS,
+    "qdwconv": Shares("ow c kh kw"),
+    "maxpool": Shares("ow size"),
+    "avgpool": Shares("ow size"),
     "batchnorm": _ROWS,
     "dequantize_rows": _ROWS,
     "instancenorm": Shares("inner"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +91,8 @@ def _multiplier(ctx: Context, x: Array, w: Array, y: Array) -> Value:
     return _constants(ctx, multiplier=value)[0]
 
 
-def _ratio(ctx: Context, x: Array, y: Array, count: int = 1) -> float:
-    value = scales.ratio(x, y, count)
+def _ratio(ctx: Context, x: Array, y: Array) -> float:
+    value = scales.ratio(x, y)
     if value is None:
         raise ctx.error("the scale of an input is out of proportion to that of the output (more than 2^100 times)")
     return value
@@ -304,15 +306,37 @@ def qlinear_mul(ctx: Context) -> Value:
     )
 
 
+def qlinear_average_pool(ctx: Context) -> Value:
+    def windows(x: Value) -> dict[str, Any]:
+        window = window_of(ctx, x, ctx.attr("kernel_shape"))
+        return {
+            "kernel_shape": window.kernel, "strides": window.strides, "pads": pads_of(ctx, x, window),
+            "dilations": window.dilations, "ceil_mode": ctx.flag("ceil_mode") and ctx.attr("auto_pad") == "NOTSET",
+            "count_include_pad": ctx.flag("count_include_pad"),
+        }  # fmt: skip
+
+    return _pooled(ctx, windows)
+
+
 def qlinear_global_average_pool(ctx: Context) -> Value:
+    return _pooled(ctx, lambda x: scales.whole_window(x.shape[2:]), flat=True)
+
+
+def _pooled(ctx: Context, windows: Callable[[Value], dict[str, Any]], flat: bool = False) -> Value:
+    """With channels_last, transposed before and after. `flat`: more than two spatial axes count as one."""
     x = _scaled(ctx, 0)
     scale, y = _result(ctx, 3, x.value.dtype)
-    if ctx.flag("channels_last"):
-        raise ctx.rejected("channels_last", 1, "0")
-    pixels = x.value.type.size // max(1, x.value.shape[0] * x.value.shape[1])
-    return ctx.result(
-        "QLinearGlobalAveragePool", x.value, ratio=_ratio(ctx, x.scale, scale, pixels), x_zero_point=x.point, y=y
-    )
+    maps, rank, last = x.value, x.value.type.rank, ctx.flag("channels_last")
+    flat = flat and rank > 4
+    if last:
+        maps = ctx.step("Transpose", maps, perm=(0, rank - 1, *range(1, rank - 1)))
+    if flat:
+        maps = ctx.reshape(maps, (*maps.shape[:2], math.prod(maps.shape[2:])))
+    attrs = {"ratio": _ratio(ctx, x.scale, scale), "x_zero_point": x.point, "y": y}
+    pooled = (ctx.step if flat or last else ctx.result)("QLinearAveragePool", maps, **windows(maps), **attrs)
+    if flat:
+        pooled = ctx.reshape(pooled, (*maps.shape[:2], *(1,) * (rank - 2)))
+    return ctx.result("Transpose", pooled, perm=(0, *range(2, rank), 1)) if last else pooled
 
 
 def _in_float(ctx: Context, index: int, op: str, **attrs: Any) -> Value:
@@ -323,18 +347,6 @@ def _in_float(ctx: Context, index: int, op: str, **attrs: Any) -> Value:
     y_scale, y_zero = _constants(ctx, y_scale=scale, y_zero=np.asarray(y.zero_point, y.dtype.numpy))
     real = ctx.step(op, ctx.step("DequantizeLinear", x.value, x_scale, x_zero, axis=0), **attrs)
     return ctx.result("QuantizeLinear", real, y_scale, y_zero)
-
-
-def qlinear_average_pool(ctx: Context) -> Value:
-    if ctx.flag("channels_last"):
-        raise ctx.rejected("channels_last", 1, "0")
-    x = ctx.input(0)
-    window = window_of(ctx, x, ctx.attr("kernel_shape"))
-    return _in_float(
-        ctx, 3, "AveragePool", kernel_shape=window.kernel, strides=window.strides, pads=pads_of(ctx, x, window),
-        dilations=window.dilations, ceil_mode=ctx.flag("ceil_mode") and ctx.attr("auto_pad") == "NOTSET",
-        count_include_pad=ctx.flag("count_include_pad"),
-    )  # fmt: skip
 
 
 def qlinear_softmax(ctx: Context) -> Value:

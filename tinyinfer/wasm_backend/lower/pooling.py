@@ -1,51 +1,115 @@
-"""Lowering of pooling: one kernel call over channels-last feature maps."""
+"""Lowering of pooling: one kernel call over channels-last feature maps, whose windows are listed when compiling."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from tinyinfer.graph import Node
-from tinyinfer.types import DType
+from tinyinfer.types import Array, DType, Quantized
 from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.quantized import flip
-from tinyinfer.wasm_backend.lowering import Argument, Lowering
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Rows
 from tinyinfer.wasm_backend.strides import channels_last
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows along one axis: lengths of X and Y, the window, and how much padding counts in a mean."""
+
+    length: int
+    out: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    begin: int = 0
+    counted: tuple[int, int] = (0, 0)
+
+    def table(self, distance: int) -> Array:
+        """For each window: byte offset of its first tap inside X, taps inside X, taps that count.
+
+        `distance`: bytes from one element to the next.
+        """
+        places = np.arange(self.out)[:, None] * self.stride - self.begin + np.arange(self.kernel) * self.dilation
+        inside = (places >= 0) & (places < self.length)
+        first = np.where(inside.any(1), np.take_along_axis(places, inside.argmax(1)[:, None], 1)[:, 0], 0)
+        before, after = self.counted
+        counted = (places >= -before) & (places < self.length + after)
+        columns = [first * distance, np.count_nonzero(inside, 1), np.count_nonzero(counted, 1)]
+        return np.stack(columns, 1).astype(np.int32)
 
 
 def max_pool(node: Node, to: Lowering) -> None:
     """One step; large windows in two, maxima of rows and then of columns of these, which any order of taps allows."""
     (x,) = node.operands
-    channels = x.shape[1]
-    kernel, sign = ("f32_maxpool", {}) if x.dtype is DType.FLOAT else ("x8_maxpool", {"f": flip(x.dtype)})
-    maps, whole = _maps(node, to), window.geometry(node, node.attrs["kernel_shape"])
-    height, width = whole["kh"], whole["kw"]
-    if 2 * height * width <= 3 * (whole["sh"] * width + height):
-        to.step(kernel, **maps, c=channels, **sign, **whole)
+    floats = x.dtype is DType.FLOAT
+    kernel, extra = ("f32_maxpool", {}) if floats else ("x8_maxpool", {"q": flip(x.dtype)})
+    source, target = _maps(node, to)
+    down, across = _axes(node)
+    taps = down.kernel * across.kernel
+    if 2 * taps <= 3 * (down.stride * across.kernel + down.kernel):
+        _pool(node, to, kernel, target, source, down, across, **extra)
         return
-    images, lines, columns = x.shape[0], whole["ih"], whole["ow"]
-    pixel = channels * x.dtype.size
-    rows = to.scratch(images * lines * columns * pixel, f"{node.name}.rows")
-    along = whole | {"oh": lines, "kh": 1, "sh": 1, "dh": 1, "pt": 0, "m1": images * lines}
-    down = whole | {"iw": columns, "kw": 1, "sw": 1, "dw": 1, "pl": 0}
-    to.step(kernel, **maps | {"y": rows, "py": pixel}, c=channels, **sign, **along)
-    to.step(kernel, **maps | {"x": rows, "px": pixel}, c=channels, **sign, **down)
-
-
-def _maps(node: Node, to: Lowering) -> dict[str, Argument]:
-    """Both feature maps, and the distances of their pixels."""
-    (x,), layout = node.operands, channels_last(node.output.type.rank)
-    source, target = to.rows(x, layout), to.output_rows(node.output, layout)
-    return {"x": source.pointer, "px": source.pitch, "y": target.pointer, "py": target.pitch}
+    pixel = x.shape[1] * x.dtype.size
+    rows = Rows(to.scratch(x.shape[0] * down.length * across.out * pixel, f"{node.name}.rows"), pixel)
+    _pool(node, to, kernel, rows, source, Axis(down.length, down.length), across, **extra)
+    _pool(node, to, kernel, target, rows, down, Axis(across.out, across.out), **extra)
 
 
 def average_pool(node: Node, to: Lowering) -> None:
-    """The counted region is X, with the padding around it if `count_include_pad`."""
-    (x,) = node.operands
-    geometry = window.geometry(node, node.attrs["kernel_shape"])
-    (top, left), (bottom, right) = window.begins(node), window.ends(node)
-    if not node.attrs.get("count_include_pad", False):
-        top, left, bottom, right = 0, 0, 0, 0
+    source, target = _maps(node, to)
+    _pool(node, to, "f32_avgpool", target, source, *_axes(node))
+
+
+def qlinear_average_pool(node: Node, to: Lowering) -> None:
+    """What requantisation needs is read from memory: it is the same for all windows but for their counts."""
+    (x,), y = node.operands, node.attrs["y"]
+    source, target = _maps(node, to)
+    constants = to.const(_requantization(node, flip(x.dtype), y), f"{node.name}.requantization")
+    _pool(node, to, "x8_avgpool", target, source, *_axes(node), q=constants)
+
+
+def _requantization(node: Node, sign: int, y: Quantized) -> Array:
+    """The sixteen words that x8_avgpool reads."""
+    four = 0x01010101
+    lo, hi, ratio = np.array([y.lo - y.zero_point, y.hi - y.zero_point, node.attrs["ratio"]], np.float32).view(np.int32)
+    rest = [sign * four, sign - node.attrs["x_zero_point"], ratio, 0x4B400000 - (y.zero_point - flip(y.dtype))]
+    return np.array([*(lo,) * 4, *(hi,) * 4, *(flip(y.dtype) * four,) * 4, *rest], np.int64).astype(np.uint32)
+
+
+def _maps(node: Node, to: Lowering) -> tuple[Rows, Rows]:
+    """X and Y as pixels."""
+    (x,), layout = node.operands, channels_last(node.output.type.rank)
+    return to.rows(x, layout), to.output_rows(node.output, layout)
+
+
+def _axes(node: Node) -> tuple[Axis, Axis]:
+    """Rows and columns; those of a 1-D feature map are the columns of a single row."""
+    x, y = node.operands[0], node.output
+    padded = node.attrs.get("count_include_pad", False)
+    begins, ends = window.begins(node), window.ends(node)
+    columns = zip(
+        window.pair(x.shape[2:], 1),
+        window.pair(y.shape[2:], 1),
+        window.pair(node.attrs["kernel_shape"], 1),
+        window.pair(node.attrs["strides"], 1),
+        window.pair(node.attrs["dilations"], 1),
+        begins,
+        zip(begins, ends) if padded else ((0, 0), (0, 0)),
+    )
+    down, across = (Axis(*column) for column in columns)
+    return down, across
+
+
+def _pool(
+    node: Node, to: Lowering, kernel: str, y: Rows, x: Rows, down: Axis, across: Axis, **extra: Argument
+) -> None:
+    value = node.operands[0]
+    line = x.pitch * across.length
     to.step(
-        "f32_avgpool",
-        **_maps(node, to), c=x.shape[1],
-        ct=-top, cl=-left, cb=geometry["ih"] + bottom, cr=geometry["iw"] + right,
-        **geometry,
+        kernel,
+        y=y.pointer, x=x.pointer, rows=to.const(down.table(line), "rows"), cols=to.const(across.table(x.pitch), "cols"),
+        size=value.shape[1] * value.dtype.size, oh=down.out, ow=across.out, ix=line * down.length, py=y.pitch,
+        dy=line * down.dilation, dx=x.pitch * across.dilation, m0=0, m1=value.shape[0] * down.out, **extra,
     )  # fmt: skip

@@ -122,15 +122,3 @@ def _expanded(to: Lowering, value: Value, like: Value) -> Pointer:
     dense = Strided(target, value.dtype, like.shape, strides_of(like.shape, layout))
     to.copy(dense, broadcast(to, value, like.shape, layout))
     return target
-
-
-def qlinear_global_average_pool(node: Node, to: Lowering) -> None:
-    (x,) = node.operands
-    y: Quantized = node.attrs["y"]
-    n, c = x.shape[:2]
-    pixels = x.type.size // (n * c)
-    to.step(
-        "x8_qgap",
-        x=to.input(x, channels_last(x.type.rank)), y=to.output(node.output), s=node.attrs["ratio"], **results(y),
-        b=-pixels * (node.attrs["x_zero_point"] - flip(x.dtype)), fx=flip(x.dtype), p=pixels, c=c, m0=0, m1=n * c,
-    )  # fmt: skip

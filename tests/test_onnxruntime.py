@@ -1,0 +1,100 @@
+"""Quantised operators beside ONNX Runtime's, where that is installed: results differ by one quantum at most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from tests.onnx_models import model, run
+from tests.test_quantized import MICROSOFT, RNG, S, node
+from tinyinfer import frontend, passes
+from tinyinfer.types import Array
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: nothing to compare with")
+
+X = RNG.integers(0, 256, (2, 9, 10, 11)).astype(np.uint8)
+PARAMETERS = {
+    "xs": S(0.05), "xz": np.uint8(100), "zs": S(0.0313), "zz": np.uint8(90), "ys": S(0.04), "yz": np.uint8(120),
+    "ps": S(1 / 256), "pz": np.uint8(0),
+}  # fmt: skip
+
+
+def both(nodes: list[Any], feeds: dict[str, Array], opset: int = 19) -> tuple[Array, Array]:
+    """Our result and theirs."""
+    used = {name for n in nodes for name in n.input}
+    constants = {name: array for name, array in PARAMETERS.items() if name in used}
+    proto = model(nodes, feeds, ("y",), constants, opset)
+    proto.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    for index, n in enumerate(proto.graph.node):
+        n.name = f"node {index}"
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+    (theirs,) = session.run(["y"], feeds)
+    return run(passes.run(frontend.load(proto)), feeds)["y"], theirs
+
+
+def assert_within_one(ours: Array, theirs: Array) -> None:
+    assert ours.dtype == theirs.dtype
+    assert ours.shape == theirs.shape
+    distance = np.abs(ours.astype(int) - theirs.astype(int))
+    assert distance.max() <= 1
+    assert (distance > 0).mean() < 0.05
+
+
+def pool(**attrs: Any) -> Any:
+    return node("QLinearAveragePool", "x", "xs", "xz", "ys", "yz", domain=MICROSOFT, **attrs)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pool(kernel_shape=[3, 3]),
+        pool(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
+        pool(kernel_shape=[3, 2], pads=[2, 1, 0, 1], strides=[1, 3]),
+        pool(kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
+        pool(kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+        pool(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        pool(kernel_shape=[3, 3], pads=[1, 1, 1, 1], channels_last=1),
+        node("QLinearGlobalAveragePool", "x", "xs", "xz", "ys", "yz", domain=MICROSOFT),
+        node("QLinearGlobalAveragePool", "x", "xs", "xz", "ys", "yz", domain=MICROSOFT, channels_last=1),
+        node("QLinearSigmoid", "x", "xs", "xz", "ps", "pz", domain=MICROSOFT),
+        node("QLinearLeakyRelu", "x", "xs", "xz", "ys", "yz", domain=MICROSOFT, alpha=0.2),
+        node("QLinearSoftmax", "x", "xs", "xz", "ps", "pz", domain=MICROSOFT, axis=-1, opset=13),
+        node("QLinearSoftmax", "x", "xs", "xz", "ps", "pz", domain=MICROSOFT, axis=1, opset=13),
+        node("QLinearAdd", "x", "xs", "xz", "z", "zs", "zz", "ys", "yz", domain=MICROSOFT),
+        node("QLinearMul", "x", "xs", "xz", "z", "zs", "zz", "ys", "yz", domain=MICROSOFT),
+        node("QLinearConcat", "ys", "yz", "x", "xs", "xz", "z", "zs", "zz", domain=MICROSOFT, axis=1),
+    ],
+    ids=lambda n: " ".join([n.op_type, *(f"{a.name}={helper.get_attribute_value(a)}" for a in n.attribute)]),
+)  # fmt: skip
+def test_quantised_operators(made: Any) -> None:
+    feeds = {"x": X, "z": np.ascontiguousarray(X[:, ::-1])}
+    assert_within_one(*both([made], {name: array for name, array in feeds.items() if name in made.input}))
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        [node("AveragePool", "xf", outputs=("r",), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])],
+        [node("GlobalAveragePool", "xf", outputs=("r",))],
+        [node("MaxPool", "xf", outputs=("r",), kernel_shape=[2, 2])],
+        [node("Softmax", "xf", outputs=("r",), axis=-1)],
+        [node("LeakyRelu", "xf", outputs=("r",), alpha=0.1)],
+        [node("Sigmoid", "xf", outputs=("s",)), node("Mul", "xf", "s", outputs=("r",))],
+        [node("Concat", "xf", "zf", outputs=("r",), axis=1)],
+        [node("Sub", "xf", "zf", outputs=("r",))],
+    ],
+    ids=lambda nodes: "-".join(n.op_type for n in nodes),
+)
+def test_patterns_between_quantisations(middle: list[Any]) -> None:
+    dequantized = [
+        node("DequantizeLinear", "x", "xs", "xz", outputs=("xf",)),
+        node("DequantizeLinear", "z", "zs", "zz", outputs=("zf",)),
+    ]
+    nodes = [*dequantized, *middle, node("QuantizeLinear", "r", "ys", "yz")]
+    assert_within_one(*both(nodes, {"x": X, "z": np.ascontiguousarray(X[:, ::-1])}))
