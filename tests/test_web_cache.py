@@ -13,8 +13,7 @@ from playwright.sync_api import Page
 
 from tests.differential import assert_same_bits
 from tests.models import reference, tinf_of, tiny_graph, wide_graph
-from tests.website import Site, run_in_browser, serve
-from tinyinfer.bundle import web_files
+from tests.website import Site, library, run_in_browser, serve
 from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.web_build import WEB
@@ -64,8 +63,7 @@ IS_KEPT = """async ({ name, sha256 }) => {
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    files = {**web_files(demo=False), KERNELS: load_kernels().wasm, MODEL: tinf_of(tiny_graph())}
-    with serve(files) as running:
+    with serve({**library(), MODEL: tinf_of(tiny_graph())}) as running:
         yield running
 
 

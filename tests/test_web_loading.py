@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser_sessions import BOTH
 from tests.models import tinf_of, tiny_graph, wide_graph
-from tests.website import Site, serve
-from tinyinfer.bundle import web_files
-from tinyinfer.wasm_backend.kernel_module import load_kernels
+from tests.website import Site, library, serve
 
 MODEL, KERNELS = "tiny.tinf", "kernels.simd128.wasm"
 MINUTE = 60_000
@@ -62,13 +61,10 @@ COUNT = """(() => {
     };
 })()"""
 
-WORKERS = [False, True]
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    files = {**web_files(demo=False), KERNELS: load_kernels().wasm, MODEL: tinf_of(tiny_graph())}
-    with serve(files) as running:
+    with serve({**library(), MODEL: tinf_of(tiny_graph())}) as running:
         yield running
 
 
@@ -107,7 +103,7 @@ def preload(site: Site) -> None:
     site.files["blank.html"] = f"<!doctype html><title>test</title>{links}".encode()
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+@BOTH
 @pytest.mark.parametrize("name", [MODEL, KERNELS])
 def test_a_kept_file_that_stops_is_fetched(name: str, worker: bool, page: Page, site: Site) -> None:
     keep(page, site)
@@ -154,7 +150,7 @@ def test_a_server_that_stops_is_asked_again(name: str, page: Page, site: Site) -
     assert answer(page) == ["y"]
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+@BOTH
 @pytest.mark.parametrize("name", [MODEL, KERNELS])
 def test_a_server_that_stops_twice(name: str, worker: bool, page: Page, site: Site) -> None:
     page.clock.install()
@@ -241,7 +237,7 @@ def test_a_message_that_cannot_be_read(side: str, page: Page, site: Site) -> Non
     assert answer(page).startswith(expected)
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+@BOTH
 def test_what_a_page_preloads_needs_no_lookup(worker: bool, page: Page, site: Site) -> None:
     preload(site)
     page.add_init_script(COUNT)
