@@ -18,7 +18,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 X = RNG.integers(0, 256, (2, 9, 10, 11)).astype(np.uint8)
 PARAMETERS = {
     "xs": S(0.05), "xz": np.uint8(100), "zs": S(0.0313), "zz": np.uint8(90), "ys": S(0.04), "yz": np.uint8(120),
-    "ps": S(1 / 256), "pz": np.uint8(0),
+    "ps": S(1 / 256), "pz": np.uint8(0), "sizes": np.asarray([2, 9, 25, 16]),
 }  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def test_quantised_operators(made: Any) -> None:
         [node("Sigmoid", "xf", outputs=("s",)), node("Mul", "xf", "s", outputs=("r",))],
         [node("Concat", "xf", "zf", outputs=("r",), axis=1)],
         [node("Sub", "xf", "zf", outputs=("r",))],
+        [node("Resize", "xf", "", "", "sizes", outputs=("r",), mode="nearest")],
     ],
     ids=lambda nodes: "-".join(n.op_type for n in nodes),
 )

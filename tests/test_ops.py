@@ -105,6 +105,7 @@ REJECTED = [
     ("InstanceNormalization", ["f1x2", "f2", "f2"], {"epsilon": 1e-5}, "X is float32[1×2]; expected rank ≥ 3"),
     ("LayerNormalization", ["f2x3", "f2"], {"axis": 1, "epsilon": 1e-5}, "Scale is float32[2]; expected shape (3,)"),
     ("LRN", ["f1x3x2"], {**LRN, "size": 0}, "size=0: must be ≥ 1"),
+    ("Resize", ["u1x2"], resize((1, 2), mode="cubic"), "X is uint8[1×2]: cubic, half_pixel is for float32 only"),
     ("Resize", ["f1x2"], resize((1, 2), mode="area"), "mode='area' is not one of nearest, linear, cubic"),
     ("Reshape", ["f2x3"], {"shape": (4, 2)}, "X float32[2×3] has 6 elements; shape (4, 2) has 8"),
     ("Transpose", ["f2x3"], {"perm": (0, 0)}, "perm=(0, 0) does not permute the axes of X float32[2×3]"),

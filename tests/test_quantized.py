@@ -226,7 +226,7 @@ def test_movement_between_quantisations_moves_bytes() -> None:
     assert np.array_equal(outputs(nodes, {"x": X}, QDQ), expected)
 
 
-def test_padding_and_repetition_between_quantisations_move_bytes() -> None:
+def test_padding_and_resizing_between_quantisations_move_bytes() -> None:
     nodes = [
         DEQUANTIZED[0],
         node("Pad", "xf", "pads", outputs=("p",)),
@@ -236,9 +236,34 @@ def test_padding_and_repetition_between_quantisations_move_bytes() -> None:
         node("QuantizeLinear", "t", "xs", "xz"),
     ]
     constants = {**QDQ, "pads": np.asarray([0, 0, 1, 0, 0, 0, 0, 2]), "ratios": np.asarray([1, 1, 2, 3], S)}
-    assert operators(nodes, {"x": X}, constants) == ["Pad", "Reshape", "Expand", "Reshape"]
+    assert operators(nodes, {"x": X}, constants) == ["Pad", "Resize"]
     (expected,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), constants, 19)).run(None, {"x": X})
     assert np.array_equal(outputs(nodes, {"x": X}, constants), expected)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "kept", "expected"),
+    [
+        ({"mode": "nearest"}, False, ["Lookup", "Resize"]),
+        ({"mode": "linear"}, True, ["Resize"]),
+        ({"mode": "linear", "coordinate_transformation_mode": "align_corners"}, True, ["Resize"]),
+        ({"mode": "linear"}, False, ["DequantizeLinear", "Resize", "QuantizeLinear"]),
+        ({"mode": "cubic"}, True, ["DequantizeLinear", "Resize", "QuantizeLinear"]),
+    ],
+    ids=str,
+)
+def test_resizing_between_quantisations(attrs: dict[str, Any], kept: bool, expected: list[str]) -> None:
+    parameters = ("xs", "xz") if kept else ("ys", "yz")
+    nodes = [
+        DEQUANTIZED[0],
+        node("Resize", "xf", "", "", "sizes", outputs=("r",), **attrs),
+        node("QuantizeLinear", "r", *parameters),
+    ]
+    constants = {**QDQ, "sizes": np.asarray([2, 3, 13, 8])}
+    assert operators(nodes, {"x": X}, constants) == expected
+    (theirs,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), constants, 19)).run(None, {"x": X})
+    ours = outputs(nodes, {"x": X}, constants)
+    assert np.abs(ours.astype(int) - np.asarray(theirs).astype(int)).max() <= 1
 
 
 SLICES = {"three": np.asarray([3]), "one": np.asarray([1]), "parts": np.asarray([1, 2]), "i": np.asarray([2, 0, 2])}

@@ -60,6 +60,8 @@ def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: 
         return "no operand is quantised"
     if real:
         return f"operand {real[0].name} is not quantised"
+    if node.op == "Resize":
+        return "only nearest, and linear along two axes with the scale kept, have an integer form"
     if node.op in OF_ONE_VALUE and (len(variable) > 1 or any(v.type.size > 1 for v in node.operands if v.is_constant)):
         return f"{node.op} has an integer form only with a constant number as its other operand"
     if any(v.is_constant and v.dtype is DType.FLOAT for v in node.operands[:2]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tinyinfer.ops import check
-from tinyinfer.types import TensorType
+from tinyinfer.types import DType, TensorType
 
 MODES = ("nearest", "linear", "cubic")
 COORDINATES = (
@@ -34,9 +34,13 @@ def resize(
 ) -> TensorType:
     """Y [sizes] samples X. ONNX Resize without antialias, `sizes` and `scales` known for every axis.
 
+    Bytes are sampled as numbers that all have one scale: nearest or linear, without extrapolation.
     `scales` are the factors that the coordinate formulas use; `roi` (starts…, ends…) serves tf_crop_and_resize.
     """
-    check.dtype(x, check.FLOAT, "X")
+    check.dtype(x, (DType.FLOAT, DType.INT8, DType.UINT8), "X")
+    if x.dtype is not DType.FLOAT:
+        exact = mode != "cubic" and coordinate_transformation_mode != "tf_crop_and_resize"
+        check.require(exact, f"X is {x}: {mode}, {coordinate_transformation_mode} is for float32 only")
     choices = (
         ("mode", mode, MODES),
         ("coordinate_transformation_mode", coordinate_transformation_mode, COORDINATES),

@@ -192,30 +192,36 @@ DOUBLED: dict[str, Any] = {
 
 
 @rule(
-    "Quantize(Resize(x)) → Expand(Quantize(x)) where elements are repeated",
-    quantized(P("Resize", ("x",), "move")),
+    "Quantize(Resize{nearest}(x)) → Resize(Quantize(x))",
+    quantized(P("Resize", ("x",), "resize")),
     lambda b: again(b, b.add1("Resize", real(b, byte_input(b, "x", 1, 2, 3, 3)), **DOUBLED)),
 )
-def repetition_of_bytes(m: Match, to: Target) -> Value | None:
-    """nearest by whole factors."""
-    node, x = m.node("move"), m["x"]
-    sizes: tuple[int, ...] = node.attrs["sizes"]
-    if node.attrs["mode"] != "nearest" or any(to % of for to, of in zip(sizes, x.shape)) or 0 in sizes:
-        return None
-    factors = [to // of for to, of in zip(sizes, x.shape)]
-    for axis, (n, factor) in enumerate(zip(x.shape, factors)):
-        line = np.arange(n, dtype=np.float32).reshape([n if i == axis else 1 for i in range(len(sizes))])
-        along = tuple(n * factor if i == axis else 1 for i in range(len(sizes)))
-        ratios = tuple(s if i == axis else 1.0 for i, s in enumerate(node.attrs["scales"]))
-        attrs = {**node.attrs, "sizes": along, "scales": ratios}
-        if node.attrs["roi"] or not np.array_equal(
-            scales.evaluate("Resize", line, **attrs).reshape(-1), np.repeat(line.reshape(-1), factor)
-        ):
-            return None
-    apart = tuple(d for n in x.shape for d in (n, 1))
-    wide = tuple(d for pair in zip(x.shape, factors) for d in pair)
-    bytes_ = to.add("Reshape", requantized(m, to, x), like=node, shape=apart)
-    return to.add("Reshape", to.add("Expand", bytes_, like=node, shape=wide), like=node, shape=sizes)
+def quantize_before_resize(m: Match, to: Target) -> Value | None:
+    node = m.node("resize")
+    return to.replace(node, (requantized(m, to, m["x"]),)) if _samples(node, "nearest") else None
+
+
+@rule(
+    "Quantize(Resize{linear}(Dequantize(x))) → Resize(x) where the scale is kept",
+    quantized(P("Resize", (dequantized("x"),), "resize")),
+    lambda b: again(
+        b,
+        b.add1("Resize", real(b, byte_input(b, "x", 1, 2, 3, 3), 0.05, 7), **{**DOUBLED, "mode": "linear"}),
+    ),
+    QUANTUM,
+)
+def resizing_of_bytes(m: Match, to: Target) -> Value | None:
+    """Each axis rounds to bytes: within one quantum for two of them."""
+    node = m.node("resize")
+    axes = sum(n != size for n, size in zip(m["x"].shape, node.attrs["sizes"]))
+    return (
+        to.replace(node, (m["x"],)) if _samples(node, "linear") and single(m, "x") and _kept(m) and axes < 3 else None
+    )
+
+
+def _samples(node: Node, mode: str) -> bool:
+    """Whether the node resizes in this mode, without extrapolation."""
+    return bool(node.attrs["mode"] == mode and node.attrs["coordinate_transformation_mode"] != "tf_crop_and_resize")
 
 
 RULES: list[Rule] = [
@@ -227,7 +233,8 @@ RULES: list[Rule] = [
     _selected(dequantized("a"), "b!"),
     _selected("a!", dequantized("b")),
     padding_of_bytes,
-    repetition_of_bytes,
+    quantize_before_resize,
+    resizing_of_bytes,
 ]
 
 FORMS = frozenset(f"{UNARY}|{BINARY}|{MOVEMENT}|Concat|Split|Where|ArgMax|ArgMin|Pad|Resize".split("|"))

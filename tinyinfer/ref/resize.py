@@ -46,6 +46,7 @@ def resize(
 
     nearest copies one element. An axis whose coordinates are 0, 1, 2, … over its whole length is left untouched.
     Under tf_crop_and_resize elements whose coordinate lies outside X on any axis become `extrapolation_value`.
+    Bytes under linear: y = (x[i0]·(2¹⁴ − w) + x[i1]·w + 2¹³) >> 14, w = ⌊ratio·2¹⁴ + ½⌋, one axis after the other.
     """
     y, rank = x, x.ndim
     outside = np.zeros(sizes, np.bool_)
@@ -61,12 +62,14 @@ def resize(
         if mode == "nearest":
             chosen = [_nearest(nearest_mode, place, axis.original) for place in places]
             y = np.take(y, np.array(chosen, np.intp), axis=i)
+        elif x.dtype != np.float32:
+            y = _weigh_bytes(y, i, [_linear(place, axis.original) for place in places])
         elif mode == "linear":
             y = _weigh(y, i, [_linear(place, axis.original) for place in places], 2)
         else:
             a = Fraction(cubic_coeff_a)
             y = _weigh(y, i, [_cubic(place, axis.original, a, exclude_outside) for place in places], 4)
-    return np.where(outside, np.float32(extrapolation_value), y)
+    return np.where(outside, np.float32(extrapolation_value), y) if x.dtype == np.float32 else y
 
 
 def _original(mode: str, axis: Axis, x_resized: int) -> Fraction:
@@ -145,3 +148,12 @@ def _weigh(x: Array, axis: int, rows: list[list[tuple[int, Fraction]]], taps: in
     for t in range(1, taps):
         y = arith.madd(np.take(x, indices[:, t], axis=axis), weights[:, t].reshape(along), y)
     return y
+
+
+def _weigh_bytes(x: Array, axis: int, rows: list[list[tuple[int, Fraction]]]) -> Array:
+    """For each element along `axis`, the mean of two neighbours by weights of 14 bits, rounded half up."""
+    indices = np.array([[index for index, _ in row] for row in rows], np.intp).reshape(-1, 2)
+    right = np.array([math.floor(second * (1 << 14) + HALF) for _, (_, second) in rows], np.int32)
+    right = right.reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    x0, x1 = (np.take(x, indices[:, t], axis=axis).astype(np.int32) for t in range(2))
+    return np.asarray((x0 * (np.int32(1 << 14) - right) + x1 * right + np.int32(1 << 13)) >> 14).astype(x.dtype)

@@ -57,6 +57,7 @@ _TABLE = [
     *_rows("layer_normalization.wat", ["f32_layernorm"], "rows"),
     *_rows("lrn.wat", ["f32_lrn"], "pixels"),
     *_rows("resize.wat", ["f32_resize"], "rows (outer·out)"),
+    *_rows("resize_bytes.wat", ["x8_resize"], "rows (outer·out)"),
     *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
     *_rows("transpose.wat", ["x32_transpose"], "rows of Y (batch·cols)"),
     *_rows("gather.wat", ["i32_gather", "i64_gather"], "rows of Y (outer·n)"),

@@ -13,7 +13,8 @@ import numpy as np
 
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
+from tinyinfer.wasm_backend.lower.quantized import flip
+from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import Layout, blocks, strides_of
 
 Row = list[tuple[int, Fraction]]
@@ -47,7 +48,7 @@ def _target(to: Lowering, y: Value, shape: tuple[int, ...], axis: int, *, last: 
     layout = to.layout(y)
     if last and blocks(shape, layout, to.destination(y).strides, axis) is not None:
         return to.output_strided(y)
-    pointer = to.output(y) if last else to.scratch(math.prod(shape) * 4, f"{y.name}.{axis}")
+    pointer = to.output(y) if last else to.scratch(math.prod(shape) * y.dtype.size, f"{y.name}.{axis}")
     return Strided(pointer, y.dtype, shape, strides_of(shape, layout))
 
 
@@ -116,20 +117,36 @@ def _keys(distance: Fraction, a: Fraction) -> Fraction:
 def _resample(
     to: Lowering, y: Strided, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
 ) -> None:
-    """One axis of x [shape]: tables hold byte offsets of the taps within the axis, and weights, tap after tap."""
-    position = layout.index(axis)
+    """One axis of x [shape]."""
+    position, size = layout.index(axis), y.dtype.size
     outer = math.prod(shape[a] for a in layout[:position])
     inner = math.prod(shape[a] for a in layout[position + 1 :])
     length, distances = shape[axis], blocks(y.shape, layout, y.strides, axis)
     assert distances is not None
-    indices = np.array([[min(max(i, 0), length - 1) for i, _ in row] for row in rows], np.int32)
-    weights = np.array([[float(w) for _, w in row] for row in rows], np.float32)
+    offsets = np.array([[min(max(i, 0), length - 1) * inner * size for i, _ in row] for row in rows], np.int32)
+    kernel, tables = _tables(to, y.dtype, offsets, [[w for _, w in row] for row in rows])
     to.step(
-        "f32_resize",
-        y=y.pointer, x=x, index=to.const(_planes(indices * np.int32(inner * 4)), "index"),
-        w=to.const(_planes(weights), "weight"), taps=indices.shape[-1],
-        len=length, out=len(rows), inner=inner, yo=distances[0] * 4, ldy=distances[1] * 4, m0=0, m1=outer * len(rows),
+        kernel,
+        y=y.pointer, x=x, **tables, len=length, out=len(rows), inner=inner, yo=distances[0] * size,
+        ldy=distances[1] * size, m0=0, m1=outer * len(rows),
     )  # fmt: skip
+
+
+def _tables(
+    to: Lowering, dtype: DType, offsets: Array, weights: list[list[Fraction]]
+) -> tuple[str, dict[str, Argument]]:
+    """The kernel, and its byte offsets of the taps within the axis and their weights: tap after tap as floats, or for
+    bytes two taps of each element, the second weighing a whole number of 2⁻¹⁴, so that both are 1 together.
+    """
+    if dtype is DType.FLOAT:
+        floats = np.array([[float(w) for w in row] for row in weights], np.float32)
+        index, weight = to.const(_planes(offsets), "index"), to.const(_planes(floats), "weight")
+        return "f32_resize", {"index": index, "w": weight, "taps": offsets.shape[1]}
+    one = 1 << 14
+    second = np.array([math.floor(row[-1] * one + Fraction(1, 2)) if len(row) > 1 else 0 for row in weights], np.int32)
+    columns = [offsets[:, 0], np.where(second > 0, offsets[:, -1], offsets[:, 0]), (one - second) | second << 16]
+    table = to.const(np.stack(columns, 1).astype(np.int32), "taps")
+    return "x8_resize", {"table": table, "f": flip(dtype)}
 
 
 def _planes(table: Array) -> Array:
