@@ -68,12 +68,13 @@ def pool(**attrs: Any) -> Any:
         node("QLinearSoftmax", "x", "xs", "xz", "ps", "pz", domain=MICROSOFT, axis=1, opset=13),
         node("QLinearAdd", "x", "xs", "xz", "z", "zs", "zz", "ys", "yz", domain=MICROSOFT),
         node("QLinearMul", "x", "xs", "xz", "z", "zs", "zz", "ys", "yz", domain=MICROSOFT),
+        node("QLinearWhere", "mask", "x", "xs", "xz", "z", "zs", "zz", "ys", "yz", domain=MICROSOFT),
         node("QLinearConcat", "ys", "yz", "x", "xs", "xz", "z", "zs", "zz", domain=MICROSOFT, axis=1),
     ],
     ids=lambda n: " ".join([n.op_type, *(f"{a.name}={helper.get_attribute_value(a)}" for a in n.attribute)]),
 )  # fmt: skip
 def test_quantised_operators(made: Any) -> None:
-    feeds = {"x": X, "z": np.ascontiguousarray(X[:, ::-1])}
+    feeds = {"x": X, "z": np.ascontiguousarray(X[:, ::-1]), "mask": X > 100}
     assert_within_one(*both([made], {name: array for name, array in feeds.items() if name in made.input}))
 
 

@@ -328,7 +328,7 @@ def test_inspect_says_what_stays_float_and_why() -> None:
         "QLinearConv": ("integers", ""),
         "DequantizeLinear": ("conversion", ""),
         "Clip": ("float", "its result is read as float by softmax (Softmax)"),
-        "Softmax": ("float", "Softmax has no integer form"),
+        "Softmax": ("float", "its sums of exponentials span more than eight bits"),
     }
 
 

@@ -14,6 +14,15 @@ from tinyinfer.types import DType
 BYTES = (DType.INT8, DType.UINT8)
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "DequantizeSums")
 
+EXPONENTIALS = "its sums of exponentials span more than eight bits"
+STATISTICS = "its statistics need more than eight bits"
+NO_FORM = {
+    "Softmax": EXPONENTIALS, "LogSoftmax": EXPONENTIALS,
+    "BatchNormalization": STATISTICS, "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS,
+    "LRN": STATISTICS, "ConvTranspose": "there are kernels of floats only for it",
+}  # fmt: skip
+"""Why operators have no integer form, where there is more to say."""
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -53,13 +62,15 @@ def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: 
     if node.op == "MatMulNBits":
         return "only its weights are quantised; they stay bytes"
     if node.op not in INTEGER_FORMS:
-        return f"{node.op} has no integer form"
+        return NO_FORM.get(node.op, f"{node.op} has no integer form")
     variable = [v for v in node.operands if not v.is_constant]
     real = [v for v in variable if v not in producers or producers[v].op != "DequantizeLinear"]
     if len(real) == len(variable):
         return "no operand is quantised"
     if real:
         return f"operand {real[0].name} is not quantised"
+    if node.op in ("ReduceMean", "ReduceMax"):
+        return "its axes are no neighbours, or the innermost ones, over which float is faster"
     if node.op == "Resize":
         return "only nearest, and linear along two axes with the scale kept, have an integer form"
     if node.op in OF_ONE_VALUE and (len(variable) > 1 or any(v.type.size > 1 for v in node.operands if v.is_constant)):

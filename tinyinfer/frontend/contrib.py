@@ -14,6 +14,7 @@ DOMAIN = "com.microsoft"
 
 _BYTES = ["tensor(int8)", "tensor(uint8)"]
 _FLOAT = ["tensor(float)"]
+_BOOL = ["tensor(bool)"]
 _SUMS = ["tensor(int32)"]
 _QUANTIZED = [*_BYTES, *_SUMS]
 _ANY = [*_FLOAT, *_QUANTIZED]
@@ -27,7 +28,7 @@ def _schema(name: str, inputs: str, **attributes: Any) -> OpSchema:
     `inputs`: names, each with its types (a key of `types`) and `?` if optional or `*` if repeated; they need not agree.
     An attribute is its default, its type if it is required, or None for optional integers.
     """
-    types = {"f": _FLOAT, "q": _BYTES, "i": _SUMS, "d": _QUANTIZED, "t": _ANY}
+    types = {"b": _BOOL, "f": _FLOAT, "q": _BYTES, "i": _SUMS, "d": _QUANTIZED, "t": _ANY}
     options = {"?": _OPTION.Optional, "*": _OPTION.Variadic}
     formal: list[OpSchema.FormalParameter] = []
     for item in inputs.split():
@@ -74,6 +75,9 @@ _TABLE = [
     _schema(
         "QLinearAveragePool", _POOL, auto_pad="NOTSET", ceil_mode=0, channels_last=0, count_include_pad=0,
         kernel_shape=list, pads=None, strides=None,
+    ),
+    _schema(
+        "QLinearWhere", "condition:b X:q x_scale:f x_zero_point:q Y:q y_scale:f y_zero_point:q z_scale:f z_zero_point:q"
     ),
     _schema("QLinearConcat", "Y_scale:f Y_zero_point:q inputs:t*", axis=int),
     _schema(

@@ -379,13 +379,23 @@ def qlinear_concat(ctx: Context) -> Value:
     scale, y = _checked_scale(ctx, 0), _result_zero(ctx)
     if (len(ctx.inputs) - 2) % 3:
         raise ctx.error(f"{len(ctx.inputs)} inputs; expected 2 and three for each tensor")
-    parts = []
-    for index in range(2, len(ctx.inputs), 3):
-        x = _variadic(ctx, index)
-        same = x.value.dtype.numpy == y.dtype and x.scale == scale and x.zero == y
-        entries = scales.table(x.value.dtype, x.scale, x.zero, scale, y)
-        parts.append(x.value if same else ctx.step("Lookup", x.value, *_constants(ctx, table=entries)))
+    parts = [_rescaled(ctx, _variadic(ctx, index), scale, y) for index in range(2, len(ctx.inputs), 3)]
     return ctx.result("Concat", *parts, axis=ctx.axis(ctx.attr("axis"), parts[0].type.rank))
+
+
+def qlinear_where(ctx: Context) -> Value:
+    x, y = _scaled(ctx, 1), _scaled(ctx, 4)
+    scale, z = _result(ctx, 7, x.value.dtype)
+    zero = np.asarray(z.zero_point, z.dtype.numpy)
+    return ctx.result("Where", ctx.input(0), *(_rescaled(ctx, v, scale, zero) for v in (x, y)))
+
+
+def _rescaled(ctx: Context, x: _Scaled, scale: Array, zero: Array) -> Value:
+    """The bytes of `x` as they would be with this scale and zero point."""
+    if x.value.dtype.numpy == zero.dtype and x.scale == scale and x.zero == zero:
+        return x.value
+    entries = scales.table(x.value.dtype, x.scale, x.zero, scale, zero)
+    return ctx.step("Lookup", x.value, *_constants(ctx, table=entries))
 
 
 def _result_zero(ctx: Context) -> Array:
@@ -465,5 +475,6 @@ CONVERTERS: dict[str, Converter] = {
     f"{DOMAIN}::QLinearMul": qlinear_mul,
     f"{DOMAIN}::QLinearSigmoid": qlinear_sigmoid,
     f"{DOMAIN}::QLinearSoftmax": qlinear_softmax,
+    f"{DOMAIN}::QLinearWhere": qlinear_where,
     f"{DOMAIN}::QuantizeLinear": quantize_linear,
 }
