@@ -16,6 +16,9 @@ from benchmarks.prepare import Prepared
 from benchmarks.results import ColdStart, ModelResult, Transfer
 from benchmarks.server import Site
 
+SETTLED = 500
+"""Milliseconds that a page stays open after its first output, so that it can keep what it means to keep."""
+
 
 def start_cold(run: Run, prepared: Prepared, contenders: Sequence[Contender], result: ModelResult) -> None:
     """Navigate to every page with an empty cache, and again with what the first visit left in it."""
@@ -35,6 +38,7 @@ def _visit_twice(browser: Browser, url: str, cold: ColdStart) -> None:
         page = context.new_page()
         page.goto(url)
         times.append(ask(page, "bench.coldStart"))
+        page.wait_for_timeout(SETTLED)
         page.close()
     context.close()
 

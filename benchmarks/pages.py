@@ -66,11 +66,12 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
             job["modules"] = query["kernels"].split()
             return {**PLAIN, "title": "kernels", "job": job, "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
-        job = prepared[query["model"]].job(runtime)
-        job |= {"threads": int(query["threads"]), "tier": query["tier"], "worker": query["worker"] == str(True)}
+        given = prepared[query["model"]].job(runtime)
+        job = given | {"threads": int(query["threads"]), "tier": query["tier"], "worker": query["worker"] == str(True)}
         imports = ("/web/page.js", *runtime.imports)
         folder = f"/models/{query['model']}"
-        fetches = [path.format(tier=job["tier"], folder=folder) for path in runtime.fetches if "preload" in query]
+        fetches = [path.format(tier=job["tier"], folder=folder) for path in runtime.fetches]
+        fetches = [*fetches, *(feed["url"] for feed in given["feeds"])] if "preload" in query else []
         module = f"/web/{runtime.adapter}"
         page = {"title": runtime.title, "job": job, "scripts": runtime.scripts, "imports": imports}
         return {**page, "fetches": fetches, "module": module}

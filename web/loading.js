@@ -9,6 +9,8 @@ import { share } from "./threads.js";
 import { Standstill, Watch } from "./watch.js";
 
 const UNDERWAY = 8; // pieces that the host has not taken yet
+/** Milliseconds from the session's creation to what could wait for it, which is not to delay the first run either. */
+const LATER = 200;
 
 /**
  * @typedef {import("./cache.js").LoadOptions} LoadOptions
@@ -68,7 +70,7 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
     const [result] = await Promise.all([created, ...taken]);
     setTimeout(() => {
       for (const task of later) task();
-    });
+    }, LATER);
     return result;
   };
   const watched = (/** @type {boolean} */ reload) =>
