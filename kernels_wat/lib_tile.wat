@@ -1,6 +1,6 @@
 ;; lib_tile — register tiles of matrix products and convolutions: accumulate, then finish
 ;;
-;; Every tile does the same: for each k ascending, c[r][j] = madd(a[r][k], w[k][j], c[r][j]).
+;; Every tile does the same: for each k ascending, c[r][j] = madd(a[r][k], w[k][j], c[r][j]), two vectors by $madd2!.
 ;; a0…: addresses of rows (or pixels) of k consecutive floats · w…: panels [k][8] · kb = 4·k
 ;; c<row><vector>; of the 16 vector registers a tile takes
 ;;
@@ -14,12 +14,6 @@
 ;; The addresses of tall tiles' rows move on before they are used: engines know that a sum has no high bits, but not that
 ;; a value of the turn before has none, and would copy it into one more register.
 (module
-  ;; One element of a row by two vectors of a panel's row.
-  (func $madd2! (param $a v128) (param $w0 v128) (param $w1 v128) (param $c0 v128) (param $c1 v128)
-                (result v128 v128)
-    (call $madd! (local.get $a) (local.get $w0) (local.get $c0))
-    (call $madd! (local.get $a) (local.get $w1) (local.get $c1)))
-
   ;; `ahead`: whether the panel's address also moves on before it is used, for callers with no register to spare.
   (func $tile4x8! (param $ahead i32) (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32)
                 (param $w i32) (param $kb i32)
@@ -27,20 +21,20 @@
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
     (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -16)) (i32.const 16))))
-    (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const -128)))))
-    (local.set $a0 (i32.add (local.get $a0) (i32.const -16)))
-    (local.set $a1 (i32.add (local.get $a1) (i32.const -16)))
-    (local.set $a2 (i32.add (local.get $a2) (i32.const -16)))
-    (local.set $a3 (i32.add (local.get $a3) (i32.const -16)))
-    (block $fours_done
-      (br_if $fours_done (i32.lt_u (local.get $kb) (i32.const 16)))
-      (loop $fours
-        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 128)))))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
+    (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -32)) (i32.const 32))))
+    (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const -256)))))
+    (local.set $a0 (i32.add (local.get $a0) (i32.const -32)))
+    (local.set $a1 (i32.add (local.get $a1) (i32.const -32)))
+    (local.set $a2 (i32.add (local.get $a2) (i32.const -32)))
+    (local.set $a3 (i32.add (local.get $a3) (i32.const -32)))
+    (block $eights_done
+      (br_if $eights_done (i32.lt_u (local.get $kb) (i32.const 32)))
+      (loop $eights
+        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 256)))))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 32)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 32)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 32)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 32)))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -97,16 +91,72 @@
         (local.set $v (v128.load32_splat offset=12 (local.get $a3)))
         (local.set $c30 (local.set $c31
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
-        (if (i32.eqz (local.get $ahead)) (then (local.set $w (i32.add (local.get $w) (i32.const 128)))))
-        (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
-    (if (i32.and (local.get $kb) (i32.const 12))
+        (local.set $w0 (v128.load offset=128 (local.get $w)))
+        (local.set $w1 (v128.load offset=144 (local.get $w)))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a0)))
+        (local.set $c00 (local.set $c01
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a1)))
+        (local.set $c10 (local.set $c11
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a2)))
+        (local.set $c20 (local.set $c21
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+        (local.set $v (v128.load32_splat offset=16 (local.get $a3)))
+        (local.set $c30 (local.set $c31
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+        (local.set $w0 (v128.load offset=160 (local.get $w)))
+        (local.set $w1 (v128.load offset=176 (local.get $w)))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a0)))
+        (local.set $c00 (local.set $c01
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a1)))
+        (local.set $c10 (local.set $c11
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a2)))
+        (local.set $c20 (local.set $c21
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+        (local.set $v (v128.load32_splat offset=20 (local.get $a3)))
+        (local.set $c30 (local.set $c31
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+        (local.set $w0 (v128.load offset=192 (local.get $w)))
+        (local.set $w1 (v128.load offset=208 (local.get $w)))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a0)))
+        (local.set $c00 (local.set $c01
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a1)))
+        (local.set $c10 (local.set $c11
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a2)))
+        (local.set $c20 (local.set $c21
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+        (local.set $v (v128.load32_splat offset=24 (local.get $a3)))
+        (local.set $c30 (local.set $c31
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+        (local.set $w0 (v128.load offset=224 (local.get $w)))
+        (local.set $w1 (v128.load offset=240 (local.get $w)))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a0)))
+        (local.set $c00 (local.set $c01
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c00) (local.get $c01))))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a1)))
+        (local.set $c10 (local.set $c11
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c10) (local.get $c11))))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a2)))
+        (local.set $c20 (local.set $c21
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c20) (local.get $c21))))
+        (local.set $v (v128.load32_splat offset=28 (local.get $a3)))
+        (local.set $c30 (local.set $c31
+          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+        (if (i32.eqz (local.get $ahead)) (then (local.set $w (i32.add (local.get $w) (i32.const 256)))))
+        (br_if $eights (i32.lt_u (local.get $a0) (local.get $end)))))
+    (if (i32.and (local.get $kb) (i32.const 28))
       (then
-        (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 12)) (i32.const 12))))
-        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 96)))))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 12)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 12)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 12)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 12)))
+        (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 28)) (i32.const 28))))
+        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 224)))))
+        (local.set $a0 (i32.add (local.get $a0) (i32.const 28)))
+        (local.set $a1 (i32.add (local.get $a1) (i32.const 28)))
+        (local.set $a2 (i32.add (local.get $a2) (i32.const 28)))
+        (local.set $a3 (i32.add (local.get $a3) (i32.const 28)))
         (loop $ones
           (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 32)))))
           (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
