@@ -40,16 +40,39 @@ export class Places {
    * @param {number} index
    * @param {readonly string[]} names
    * @param {Into} [into]
-   * @returns {Data[]} copies of those outputs of plan `index`
+   * @returns {Data[]} arrays for these outputs of plan `index`: those given, and new ones
    */
-  read(index, names, into = []) {
+  room(index, names, into = []) {
     const { outputs } = this.#plans[index];
     return names.map((name, i) => {
       const place = /** @type {Data} */ (outputs.get(name));
-      const copy = into[i];
-      if (!copy) return place.slice();
-      copy.set(/** @type {any} */ (place));
-      return copy;
+      return into[i] ?? new /** @type {any} */ (place.constructor)(place.length);
     });
+  }
+
+  /**
+   * Copy outputs of plan `index`.
+   * @param {number} index
+   * @param {readonly string[]} names
+   * @param {Data[]} room
+   */
+  read(index, names, room) {
+    const { outputs } = this.#plans[index];
+    for (const [i, name] of names.entries()) room[i].set(/** @type {any} */ (outputs.get(name)));
+    return room;
+  }
+}
+
+/**
+ * Write to every page of new arrays, so that the system gives their memory: it takes several times as long as a copy,
+ * and can be done while others compute.
+ * @param {Data[]} room
+ * @param {Into} [into] those that are not new
+ */
+export function touch(room, into = []) {
+  for (const [i, { buffer }] of room.entries()) {
+    if (into[i]) continue;
+    const bytes = new Uint8Array(buffer);
+    for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 0;
   }
 }

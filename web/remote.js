@@ -3,7 +3,7 @@
 
 import { EngineError, fromPlain, toPlain } from "./errors.js";
 import { Host } from "./host.js";
-import { Places } from "./places.js";
+import { Places, touch } from "./places.js";
 import { join } from "./threads.js";
 import { startWorker } from "./worker.js";
 
@@ -70,8 +70,11 @@ export class RemoteHost {
     if (!places) return this.#send(plan, feeds, names, into, transfer);
     return this.#inTurn(feeds, async feeds => {
       places.write(plan, feeds);
-      const { ms } = await this.#call("run", [plan, [], []]);
-      return { outputs: places.read(plan, names, into), ms };
+      const room = places.room(plan, names, into);
+      const ran = this.#call("run", [plan, [], []]);
+      touch(room, into);
+      const { ms } = await ran;
+      return { outputs: places.read(plan, names, room), ms };
     });
   }
 

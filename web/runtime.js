@@ -2,7 +2,7 @@
 /** A model in linear memory, and the loop that runs it. Nothing is decided here: the plan holds every address. */
 
 import { EngineError, messageOf, PlanError } from "./errors.js";
-import { Places } from "./places.js";
+import { Places, touch } from "./places.js";
 import { gather } from "./threads.js";
 
 const PAGE = 65536;
@@ -63,10 +63,11 @@ export class Runtime {
   run(index, feeds, names, into) {
     this.#prepare(index, feeds);
     const calls = this.#calls[index];
+    const room = this.#places.room(index, names, into);
     let i = 0;
     try {
       if (this.#team) {
-        i = this.#team.run(index);
+        i = this.#team.run(index, () => touch(room, into));
         // The call that failed in a thread fails here too, and says why.
         if (i >= 0) calls[i]();
         if (i >= 0) throw new EngineError("a thread failed");
@@ -76,7 +77,7 @@ export class Runtime {
     } catch (error) {
       throw this.#located(index, i, error);
     }
-    return this.#places.read(index, names, into);
+    return this.#places.read(index, names, room);
   }
 
   /**

@@ -138,9 +138,10 @@ export class Team {
   /**
    * Run plan `index` together with all threads that are awake.
    * @param {number} index
+   * @param {() => void} [first] what this thread does before it joins them
    * @returns {number} the step that failed, or -1
    */
-  run(index) {
+  run(index, first) {
     const words = this.#words;
     const job = this.#jobs[index];
     Atomics.store(words, FAILED, 0);
@@ -148,6 +149,7 @@ export class Team {
     Atomics.store(words, PLAN, index);
     Atomics.add(words, RUN, 1);
     this.signal();
+    first?.();
     this.#work(job);
     return Atomics.load(words, FAILED) - 1;
   }

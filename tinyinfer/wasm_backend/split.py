@@ -16,8 +16,9 @@ from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
 
-# Nanoseconds of work below which a piece is not worth handing out, and a whole plan not worth waking threads for.
-LEAST_PIECE = 1250.0
+# Nanoseconds of work below which a piece is not worth taking, except that a step of half as much is cut in two, and a
+# whole plan not worth waking threads for.
+LEAST_PIECE = 5000.0
 LEAST_PLAN = 75_000.0
 
 # When a product is cut by rows although it has more columns: tiles of rows, and bytes of weights.
@@ -154,8 +155,9 @@ def _work(step: Step, names: Sequence[str]) -> float:
 
 def _divided(step: Step, names: Sequence[str], work: float, least_piece: float) -> Step:
     split = _best(*ways_of(step, names))
-    count = min(split.pieces, int(work / least_piece))
-    return replace(step, split=replace(split, pieces=count)) if count > 1 else step
+    count = min(split.pieces, max(2, int(work / least_piece)))
+    shared = count > 1 and work >= least_piece / 2
+    return replace(step, split=replace(split, pieces=count)) if shared else step
 
 
 def _by_columns(step: Step, names: Sequence[str], columns: Columns) -> Split:
