@@ -142,6 +142,8 @@ REJECTED = [
     ("QLinearMatMul", ["u2x3", "c3x5", "u", "c", "f", "i4"], Y, "bias is int32[4]; expected [5]"),
     ("QLinearAdd", ["u2", "u3"], {"a_ratio": 1.0, "b_ratio": 1.0, **POINTS, **Y}, "do not broadcast"),
     ("QLinearMul", ["u2", "f2"], {"ratio": 1.0, **POINTS, **Y}, "B is float32[2]; accepted element types: int8, uint8"),
+    ("QLinearSoftmax", ["u2x3", "f255"], {"axis": 1, "ratio": 256.0, **Y}, "table is float32[255]; expected 256"),
+    ("QLinearSoftmax", ["u2x3", "f256"], {"axis": 1, "ratio": 1e7, **Y}, "must be above 0 and below 2^22"),
     ("QLinearAveragePool", ["f1x2x3x3"], {**POOL, "ratio": 1.0, "x_zero_point": 0, **Y}, "X is float32[1×2×3×3]; acc"),
     ("DepthToSpace", ["f1x6x2x2"], {"blocksize": 2}, "6 channels do not divide into blocks of 2×2"),
     ("DepthToSpace", ["f1x4x2x2"], {"blocksize": 2, "mode": "RDC"}, "mode='RDC'; accepted: DCR, CRD"),
@@ -229,6 +231,7 @@ EMPTY = [
     ("QLinearMatMul", ["u2x0", "c0x5", "u", "c", "f", "i5"], Y),
     ("QLinearAdd", ["u0x3", "u3"], {"a_ratio": 1.0, "b_ratio": 1.0, **POINTS, **Y}),
     ("QLinearMul", ["u0x3", "u3"], {"ratio": 1.0, **POINTS, **Y}),
+    ("QLinearSoftmax", ["u0x3", "f256"], {"axis": 1, "ratio": 256.0, **Y}),
     ("QLinearAveragePool", ["u0x2x3x3"], {**POOL, "ratio": 1.0, "x_zero_point": 0, **Y}),
 ]  # fmt: skip
 

@@ -154,6 +154,7 @@ _TABLE = [
     Operator("DynamicQuantizeLinear", quantized.dynamic_quantize_linear, ref_quantized.dynamic_quantize_linear, lower_quantized.dynamic_quantize_linear, layout.pictures),
     Operator("DequantizeSums", quantized.dequantize_sums, ref_quantized.dequantize_sums, lower_quantized.dequantize_sums, layout.innermost),
     Operator("Lookup", quantized.lookup, ref_quantized.lookup, lower_quantized.lookup, layout.follow),
+    Operator("QLinearSoftmax", quantized.qlinear_softmax, ref_quantized.qlinear_softmax, lower_quantized.qlinear_softmax, layout.follow),
     Operator("ConvInteger", quantized.conv_integer, ref_quantized.conv_integer, lower_integer.conv, layout.nhwc),
     Operator("QLinearConv", quantized.qlinear_conv, ref_quantized.qlinear_conv, lower_integer.conv, layout.nhwc),
     Operator("MatMulInteger", quantized.matmul_integer, ref_quantized.matmul_integer, lower_integer.matmul),

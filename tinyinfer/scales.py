@@ -59,6 +59,18 @@ def table(
     return evaluate("QuantizeLinear", function(real), y_scale, y_zero)
 
 
+def exponentials(x_scale: Array) -> Array:
+    """e^(−d·x scale) for the differences d = 0, 1, … 255 of two bytes."""
+    return evaluate("Exp", -(np.arange(256, dtype=np.float32) * x_scale.reshape(())))
+
+
+def softmax_ratio(y_scale: Array) -> float | None:
+    """1 / y scale in float32, or None where that is too large to round to an integer."""
+    with np.errstate(all="ignore"):
+        value = np.float32(1) / np.float32(y_scale.reshape(()))
+    return float(value) if value < np.float32(1 << 22) else None
+
+
 def whole_window(spatial: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """The attributes of pooling over all of a feature map."""
     ones = (1,) * len(spatial)

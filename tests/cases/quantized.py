@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.cases.conv import geometries
 from tests.differential import Case
 from tests.strategies import near, seeds, shapes, tensors
+from tinyinfer.ref import elementary
 from tinyinfer.types import Array, Clamp, DType, Quantized
 
 BYTES = st.sampled_from([DType.INT8, DType.UINT8])
@@ -207,6 +208,19 @@ def sums(draw: st.DrawFn) -> Case:
     return Case("DequantizeSums", inputs, {"axis": axis, "clamp": clamp}, constants)
 
 
+@st.composite
+def softmax(draw: st.DrawFn) -> Case:
+    """Tables of large, of small and of no steps."""
+    shape = draw(shapes(3, most=9).filter(len) | st.tuples(near(4, most=13), st.just(1)))
+    kind, result = draw(BYTES), draw(BYTES)
+    steps = np.arange(256, dtype=np.float32) * np.float32(draw(st.sampled_from([0.0, 0.01, 0.3, 5.0])))
+    attrs = {
+        "axis": draw(st.integers(0, len(shape) - 1)), "ratio": draw(st.sampled_from([256.0, 255.0, 3.7, 1e6, 1e-3])),
+        "y": Quantized.full(result, draw(zero_points(result))),
+    }  # fmt: skip
+    return Case("QLinearSoftmax", (draw(data(shape, kind)), elementary.exp(-steps)), attrs, frozenset({1}))
+
+
 CASES = {
     "i8_qgemm": st.one_of(matmul(False), pointwise()),
     "i8_qgemm_w16": st.one_of(matmul(True), matmul(False, wide=True)),
@@ -223,4 +237,5 @@ CASES = {
     "x8_lookup": lookup(),
     "x8_qadd": pair("QLinearAdd"),
     "x8_qmul": pair("QLinearMul"),
+    "x8_softmax": softmax(),
 }

@@ -14,10 +14,8 @@ from tinyinfer.types import DType
 BYTES = (DType.INT8, DType.UINT8)
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "DequantizeSums")
 
-EXPONENTIALS = "its sums of exponentials span more than eight bits"
 STATISTICS = "its statistics need more than eight bits"
 NO_FORM = {
-    "Softmax": EXPONENTIALS, "LogSoftmax": EXPONENTIALS,
     "BatchNormalization": STATISTICS, "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS,
     "LRN": STATISTICS, "ConvTranspose": "there are kernels of floats only for it",
 }  # fmt: skip

@@ -75,6 +75,20 @@ def lookup(x: TensorType, table: TensorType) -> TensorType:
     return TensorType(table.dtype, x.shape)
 
 
+def qlinear_softmax(x: TensorType, table: TensorType, *, axis: int, ratio: float, y: Quantized) -> TensorType:
+    """Y = saturate(round(e·ratio / Σe) + zero point) along `axis`, e = table[max(X) − X], ratio = 1 / y scale.
+
+    com.microsoft QLinearSoftmax; the table is e^(−d·x scale) for d = 0, 1, … 255.
+    """
+    check.dtype(x, BYTES, "X")
+    check.axis(axis, x.rank)
+    check.dtype(table, check.FLOAT, "table")
+    check.require(table.shape == (256,), f"table is {table}; expected 256 values")
+    check.require(0 < ratio < 2**22, f"ratio={ratio}: must be above 0 and below 2^22")
+    check.require(y == Quantized.full(y.dtype, y.zero_point), f"y={y}: must be all of the range")
+    return TensorType(y.dtype, x.shape)
+
+
 def conv_integer(
     x: TensorType,
     w: TensorType,

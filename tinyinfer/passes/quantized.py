@@ -127,6 +127,25 @@ def _points(m: Match) -> dict[str, int]:
     return {f"{name}_zero_point": int(data(m, f"{name}_zero").reshape(())) for name in "ab"}
 
 
+@rule(
+    "Quantize(Softmax(Dequantize…)) → Softmax of integers",
+    quantized(P("Softmax", (dequantized("x"),), "inner")),
+    lambda b: again(b, b.add1("Softmax", real(b, byte_input(b, "x", 3, 9)), axis=1), 1 / 256, 0),
+    QUANTUM,
+)
+def softmax_of_bytes(m: Match, to: Target) -> Value | None:
+    """Differences of bytes take the place of those of floats."""
+    found, node = result(m), m.node("inner")
+    if found is None or not single(m, "x"):
+        return None
+    scale, y = found
+    ratio = scales.softmax_ratio(scale)
+    if ratio is None:
+        return None
+    table = to.constant(scales.exponentials(data(m, "x_scale")), f"{node.output.name}/table")
+    return to.add("QLinearSoftmax", m["x"], table, like=node, axis=node.attrs["axis"], ratio=ratio, y=y)
+
+
 def _sum(op: str) -> P:
     return P(op, (dequantized("a"), dequantized("b")), "inner")
 
@@ -177,7 +196,7 @@ def moved_weights(m: Match, to: Target) -> Value | None:
     return to.add("DequantizeLinear", moved, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=place)
 
 
-INTEGER_FORMS = frozenset(op for op, *_ in _COMPUTING) | movement.FORMS | pooling.FORMS
+INTEGER_FORMS = frozenset({"Softmax", *(op for op, *_ in _COMPUTING)}) | movement.FORMS | pooling.FORMS
 """Operators that have a form on bytes."""
 
 OF_ONE_VALUE = frozenset(movement.BINARY.split("|")) - {op for op, *_ in _COMPUTING}
@@ -200,6 +219,7 @@ RULES: list[Rule] = [
     bias_of_product,
     *movement.FUNCTIONS,
     *(form(*row) for row in _COMPUTING for form in (_plain, _clipped)),
+    softmax_of_bytes,
     *pooling.RULES,
     *movement.RULES,
 ]

@@ -61,6 +61,17 @@ def lookup(x: Array, table: Array) -> Array:
     return np.asarray(table[x.view(np.uint8)])
 
 
+def qlinear_softmax(x: Array, table: Array, *, axis: int, ratio: float, y: Quantized) -> Array:
+    """e = table[m − x], m the maximum; one division of the ratio by `arith.lane_sum`(e), one product, `quantized`."""
+    rows = np.moveaxis(x, axis, -1).astype(np.int32)
+    largest = np.full(rows.shape[:-1], np.iinfo(x.dtype).min, np.int32)
+    for column in np.moveaxis(rows, -1, 0):
+        largest = np.maximum(largest, column)
+    e = table[largest[..., None] - rows]
+    factor = np.float32(ratio) / arith.lane_sum(e)
+    return np.moveaxis(quantized(e * factor[..., None], y), -1, axis)
+
+
 def conv_integer(
     x: Array,
     w: Array,

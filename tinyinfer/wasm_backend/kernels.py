@@ -105,6 +105,7 @@ _TABLE = [
     *_rows("sqrt.wat", ["f32_sqrt"], "elements"),
     *_rows("reciprocal.wat", ["f32_reciprocal"], "elements"),
     *_rows("softmax.wat", ["f32_softmax"], "outputs' rows (outer·inner)"),
+    *_rows("qlinear_softmax.wat", ["x8_softmax"], "rows"),
     *_rows("log_softmax.wat", ["f32_log_softmax"], "outputs' rows (outer·inner)"),
     *_rows("reduce_sum.wat", ["f32_reduce_sum", "i32_reduce_sum", "i64_reduce_sum"], "outputs (outer·inner)"),
     *_rows("reduce_max.wat", ["f32_reduce_max", "i32_reduce_max", "i64_reduce_max"], "outputs (outer·inner)"),

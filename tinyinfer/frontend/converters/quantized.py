@@ -339,23 +339,19 @@ def _pooled(ctx: Context, windows: Callable[[Value], dict[str, Any]], flat: bool
     return ctx.result("Transpose", pooled, perm=(0, *range(2, rank), 1)) if last else pooled
 
 
-def _in_float(ctx: Context, index: int, op: str, **attrs: Any) -> Value:
-    """Dequantise, compute, quantise."""
-    x = _scaled(ctx, 0)
-    scale, y = _result(ctx, index, x.value.dtype)
-    x_scale, x_zero = _constants(ctx, x_scale=x.scale, x_zero=x.zero)
-    y_scale, y_zero = _constants(ctx, y_scale=scale, y_zero=np.asarray(y.zero_point, y.dtype.numpy))
-    real = ctx.step(op, ctx.step("DequantizeLinear", x.value, x_scale, x_zero, axis=0), **attrs)
-    return ctx.result("QuantizeLinear", real, y_scale, y_zero)
-
-
 def qlinear_softmax(ctx: Context) -> Value:
     """Before opset 13 softmax is over all axes from `axis` on."""
-    x = ctx.input(0)
-    axis = ctx.axis(ctx.attr("axis"), x.type.rank)
-    if ctx.attr("opset") < 13 and axis != x.type.rank - 1:
-        raise ctx.rejected("axis", ctx.attr("axis"), "the last one, or opset 13 and later")
-    return _in_float(ctx, 3, "Softmax", axis=axis)
+    x = _scaled(ctx, 0)
+    scale, y = _result(ctx, 3, x.value.dtype)
+    ratio, shape = scales.softmax_ratio(scale), x.value.shape
+    if ratio is None:
+        raise ctx.error(f"scale {ctx.input(3).name!r} of the result is {scale}; accepted: above 2^-22")
+    axis = ctx.axis(ctx.attr("axis"), len(shape))
+    (table,) = _constants(ctx, table=scales.exponentials(x.scale))
+    if ctx.attr("opset") >= 13:
+        return ctx.result("QLinearSoftmax", x.value, table, axis=axis, ratio=ratio, y=y)
+    rows = ctx.reshape(x.value, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+    return ctx.reshape(ctx.step("QLinearSoftmax", rows, table, axis=1, ratio=ratio, y=y), shape)
 
 
 def _by_table(ctx: Context, op: str, **attrs: Any) -> Value:

@@ -122,3 +122,20 @@ def _expanded(to: Lowering, value: Value, like: Value) -> Pointer:
     dense = Strided(target, value.dtype, like.shape, strides_of(like.shape, layout))
     to.copy(dense, broadcast(to, value, like.shape, layout))
     return target
+
+
+def qlinear_softmax(node: Node, to: Lowering) -> None:
+    """Rows along the axis. The table is turned around, and as long as any difference of two bytes."""
+    x, table = node.operands
+    y: Quantized = node.attrs["y"]
+    axis = node.attrs["axis"]
+    order = (*(a for a in to.layout(x) if a != axis), axis)
+    assert table.data is not None
+    entries = to.const(np.pad(table.data[::-1], (0, 255)), f"{node.name}.exponentials")
+    source = to.input(x, order)
+    to.step(
+        "x8_softmax",
+        x=source, y=to.output(node.output, inplace=x, layout=order), t=entries, ratio=node.attrs["ratio"],
+        zy=y.zero_point - flip(y.dtype), fx=0x80 - flip(x.dtype), fy=flip(y.dtype),
+        n=x.shape[axis], m0=0, m1=x.type.size // x.shape[axis],
+    )  # fmt: skip
