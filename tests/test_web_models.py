@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -14,6 +16,7 @@ import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits
 from tests.models import reference
+from tests.onnx_models import model as onnx_model
 from tests.test_shared_models import MODELS
 from tests.website import Site, library, run_in_browser, serve
 from tinyinfer.cli.models import input_names, read_feeds
@@ -61,6 +64,25 @@ def test_weights_of_few_bits_give_the_same_bits(
     model = tinyinfer.compile(quantised, {key: array.shape for key, array in feeds.items()})
     assert kernel in {step.kernel for step in model.plan.steps}
     check(model, feeds, page, site)
+
+
+def test_bytes_pooled_resized_and_normalised_have_the_same_bits(page: Page, site: Site) -> None:
+    x = np.random.default_rng(3).integers(0, 256, (1, 19, 9, 10)).astype(np.uint8)
+    constants: dict[str, Any] = {"s": np.float32(0.04), "z": np.uint8(90), "t": np.float32(1 / 256), "u": np.uint8(0)}
+    constants["n"] = np.asarray([1, 19, 9, 13])
+    window = {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("QLinearAveragePool", [*"xszsz"], ["p"], domain="com.microsoft", **window),
+        helper.make_node("DequantizeLinear", [*"psz"], ["f"]),
+        helper.make_node("Resize", ["f", "", "", "n"], ["r"], mode="linear"),
+        helper.make_node("QuantizeLinear", [*"rsz"], ["q"]),
+        helper.make_node("QLinearSoftmax", [*"qsztu"], ["y"], domain="com.microsoft", axis=1, opset=13),
+    ]
+    proto = onnx_model(nodes, {"x": x}, ("y",), constants, 19)
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    model = tinyinfer.compile(proto.SerializeToString())
+    assert {"x8_avgpool", "x8_resize", "x8_softmax"} <= {step.kernel for step in model.plan.steps}
+    check(model, {"x": x}, page, site)
 
 
 def test_digits_has_the_same_bits_and_reads_its_samples(page: Page, site: Site) -> None:

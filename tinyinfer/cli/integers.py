@@ -16,8 +16,9 @@ CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "D
 
 STATISTICS = "its statistics need more than eight bits"
 NO_FORM = {
-    "BatchNormalization": STATISTICS, "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS,
-    "LRN": STATISTICS, "ConvTranspose": "there are kernels of floats only for it",
+    "BatchNormalization": "it belongs into the weights before a model is quantised",
+    "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS, "LRN": STATISTICS,
+    "ConvTranspose": "it has kernels of floats only",
 }  # fmt: skip
 """Why operators have no integer form, where there is more to say."""
 
@@ -59,12 +60,12 @@ def _is_integer(node: Node) -> bool:
 def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]) -> str:
     if node.op == "MatMulNBits":
         return "only its weights are quantised; they stay bytes"
-    if node.op not in INTEGER_FORMS:
-        return NO_FORM.get(node.op, f"{node.op} has no integer form")
     variable = [v for v in node.operands if not v.is_constant]
     real = [v for v in variable if v not in producers or producers[v].op != "DequantizeLinear"]
     if len(real) == len(variable):
         return "no operand is quantised"
+    if node.op not in INTEGER_FORMS:
+        return NO_FORM.get(node.op, f"{node.op} has no integer form")
     if real:
         return f"operand {real[0].name} is not quantised"
     if node.op in ("ReduceMean", "ReduceMax"):
