@@ -227,6 +227,42 @@ def test_a_convolution_between_quantisations_is_one_of_integers() -> None:
     within_one(outputs(nodes, {"x": X}, QDQ), np.asarray(expected))
 
 
+@pytest.mark.parametrize(
+    ("kernel", "attrs", "expected"),
+    [
+        ((2, 2), {"strides": [2, 2]}, ["QLinearConv", "DepthToSpace"]),
+        ((4, 4), {"strides": [2, 2], "pads": [1, 1, 1, 1]}, ["QLinearConv", "DepthToSpace", "Slice"]),
+        (
+            (3, 3),
+            {"strides": [2, 2], "pads": [1, 0, 0, 1], "output_padding": [1, 0]},
+            ["QLinearConv", "DepthToSpace", "Slice"],
+        ),
+        ((2, 3), {"strides": [3, 3]}, ["QLinearConv", "DepthToSpace", "Slice"]),
+        ((3, 2), {"pads": [1, 0, 1, 1]}, ["QLinearConv", "Slice"]),
+        ((3, 3), {"strides": [2, 1]}, ["DequantizeLinear", "ConvTranspose", "QuantizeLinear"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_transposed_convolutions_between_quantisations(
+    kernel: tuple[int, int], attrs: dict[str, Any], expected: list[str], symmetric: bool
+) -> None:
+    constants = {
+        **QDQ, "w": RNG.integers(-128, 128, (3, 4, *kernel)).astype(np.int8),
+        "wz": np.asarray([0, 0, 0, 0] if symmetric else [3, -128, 127, 0], np.int8),
+    }  # fmt: skip
+    nodes = [
+        DEQUANTIZED[0],
+        node("DequantizeLinear", "w", "ws", "wz", outputs=("wf",), axis=1),
+        DEQUANTIZED[2],
+        node("ConvTranspose", "xf", "wf", "bf", outputs=("c",), **attrs),
+        node("QuantizeLinear", "c", "ys", "yz"),
+    ]
+    assert operators(nodes, {"x": X}, constants) == expected
+    (theirs,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), constants, 19)).run(None, {"x": X})
+    within_one(outputs(nodes, {"x": X}, constants), np.asarray(theirs))
+
+
 def test_movement_between_quantisations_moves_bytes() -> None:
     nodes = [
         DEQUANTIZED[0],

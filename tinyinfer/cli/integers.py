@@ -18,7 +18,6 @@ STATISTICS = "its statistics need more than eight bits"
 NO_FORM = {
     "BatchNormalization": "it belongs into the weights before a model is quantised",
     "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS, "LRN": STATISTICS,
-    "ConvTranspose": "it has kernels of floats only",
 }  # fmt: skip
 """Why operators have no integer form, where there is more to say."""
 

@@ -15,13 +15,14 @@ from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
 from tinyinfer.passes import bias as biases
 from tinyinfer.passes import quantized_movement as movement
 from tinyinfer.passes import quantized_pooling as pooling
+from tinyinfer.passes import quantized_transposed as transposed
 from tinyinfer.passes import weight_only
 from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.passes.quantized_patterns import (
-    BYTES,
     QUANTUM,
     Computing,
     again,
+    along,
     byte_input,
     byte_weights,
     data,
@@ -58,17 +59,10 @@ def _pair(op: str) -> Example:
 # ── operators that compute ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _along(m: Match, name: str, axis: int) -> bool:
-    """Whether the dequantised operand is constant bytes with one scale, or one for each slice of `axis`."""
-    several = m[f"{name}_scale"].type.size > 1
-    attrs = m.node(f"{name}_dq").attrs
-    return m[name].dtype in BYTES and (not several or (attrs["axis"] == axis and not attrs.get("block_size")))
-
-
 def _weighted(m: Match, to: Target, op: str, axis: int, bias: Value | None) -> Value | None:
     """A convolution or product of integers that takes the place of the node `inner`."""
     found, node = result(m), m.node("inner")
-    if found is None or not single(m, "x") or not _along(m, "w", axis) or (bias is not None and bias.data is None):
+    if found is None or not single(m, "x") or not along(m, "w", axis) or (bias is not None and bias.data is None):
         return None
     scale, y = found
     x_scale, w_scale = data(m, "x_scale").reshape(()), data(m, "w_scale")
@@ -157,6 +151,7 @@ _COMPUTING: list[Computing] = [
     ("Sub", _sum("Sub"), _add, _pair("Sub")),
     ("Mul", _sum("Mul"), _mul, _pair("Mul")),
     *pooling.COMPUTING,
+    *transposed.COMPUTING,
 ]
 
 
@@ -235,7 +230,7 @@ def float_of_integer_sums(m: Match, to: Target) -> Value | None:
     """A product whose result stays float: its weights are bytes all the same, and its sums exact."""
     node, w = m.node("inner"), m["w"]
     plain, bias = _bias(node)
-    if not plain or not w.is_constant or not single(m, "x") or not _along(m, "w", w.type.rank - 1):
+    if not plain or not w.is_constant or not single(m, "x") or not along(m, "w", w.type.rank - 1):
         return None
     if not node.attrs.get("clamp", Clamp()).is_open:
         return None

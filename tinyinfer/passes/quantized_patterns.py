@@ -56,6 +56,13 @@ def single(m: Match, name: str) -> bool:
     return m[name].dtype in BYTES and m[f"{name}_scale"].type.size == m[f"{name}_zero"].type.size == 1
 
 
+def along(m: Match, name: str, axis: int) -> bool:
+    """Whether the dequantised operand is constant bytes with one scale, or one for each slice of `axis`."""
+    several = m[f"{name}_scale"].type.size > 1
+    attrs = m.node(f"{name}_dq").attrs
+    return m[name].dtype in BYTES and (not several or (attrs["axis"] == axis and not attrs.get("block_size")))
+
+
 def requantized(m: Match, to: Target, x: Value) -> Value:
     """`x` quantised as the result was."""
     return to.add("QuantizeLinear", x, m["y_scale"], m["y_zero"], like=m.node("q"))
