@@ -10,9 +10,11 @@ import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from tests.conftest import ENGINES
+from tests.differential import assert_same_bits, run_hostile
 from tests.onnx_models import assert_close, imported, model, oracle, run
 from tests.strategies import tensor
-from tinyinfer import frontend, passes
+from tinyinfer import compiler, frontend, passes
 from tinyinfer.cli.integers import arithmetic
 from tinyinfer.errors import ModelError
 from tinyinfer.types import Array
@@ -31,10 +33,14 @@ def node(op: str, *inputs: str, outputs: tuple[str, ...] = ("y",), domain: str =
 
 
 def outputs(nodes: list[Any], feeds: Mapping[str, Array], constants: Mapping[str, Array], opset: int = 19) -> Array:
-    """The result `y` of the imported and rewritten graph."""
+    """The result `y` of the imported and rewritten graph, and of its plan."""
     proto = model(nodes, feeds, ("y",), constants, opset)
     proto.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
-    return run(passes.run(frontend.load(proto)), feeds)["y"]
+    graph = passes.run(frontend.load(proto))
+    y = run(graph, feeds)["y"]
+    planned = run_hostile(compiler.lower(graph), feeds, ENGINES[0], 0xFF, 1)["y"]
+    assert_same_bits(planned, y, f"the plan of {graph}")
+    return y
 
 
 def operators(nodes: list[Any], feeds: Mapping[str, Array], constants: Mapping[str, Array]) -> list[str]:
@@ -113,11 +119,10 @@ def test_windows_between_quantisations(middle: Any, expected: list[str]) -> None
     constants = {"xs": S(0.0523), "xz": np.uint8(100), "ys": S(0.02), "yz": np.uint8(64), **axes}
     x = RNG.integers(0, 256, (2, 4, 5, 9)).astype(np.uint8)
     dequantized = node("DequantizeLinear", "x", "xs", "xz", outputs=("xf",))
-    proto = model([dequantized, middle, node("QuantizeLinear", "r", "ys", "yz")], {"x": x}, ("y",), constants, 19)
-    graph = passes.run(frontend.load(proto))
-    assert [n.op for n in graph.nodes] == expected
-    (theirs,) = ReferenceEvaluator(proto).run(None, {"x": x})
-    within_one(run(graph, {"x": x})["y"], np.asarray(theirs))
+    nodes = [dequantized, middle, node("QuantizeLinear", "r", "ys", "yz")]
+    assert operators(nodes, {"x": x}, constants) == expected
+    (theirs,) = ReferenceEvaluator(model(nodes, {"x": x}, ("y",), constants, 19)).run(None, {"x": x})
+    within_one(outputs(nodes, {"x": x}, constants), np.asarray(theirs))
 
 
 @pytest.mark.parametrize("axis", [1, 2, -1])
@@ -133,6 +138,8 @@ def test_softmax_between_quantisations_is_one_of_bytes() -> None:
     constants = {**QDQ, "ps": S(1 / 256), "pz": np.uint8(0)}
     nodes = [DEQUANTIZED[0], node("Softmax", "xf", outputs=("s",), axis=1), node("QuantizeLinear", "s", "ps", "pz")]
     assert operators(nodes, {"x": X}, constants) == ["QLinearSoftmax"]
+    (theirs,) = ReferenceEvaluator(model(nodes, {"x": X}, ("y",), constants, 19)).run(None, {"x": X})
+    within_one(outputs(nodes, {"x": X}, constants), np.asarray(theirs))
 
 
 def test_concatenation_requantises() -> None:
