@@ -161,7 +161,8 @@ def code_of(assembled: build.Assembled) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("tier", kernel_module.TIERS)
 def test_module_stays_small(tier: str):
-    assert len(kernel_module.load_kernels(tier).wasm) <= 118_000
+    """The limit and its reasons stand in kernels_wat/README.md."""
+    assert len(kernel_module.load_kernels(tier).wasm) <= 119_000
 
 
 def test_tiers_define_the_multiply_add_and_the_rows_of_a_tile():
