@@ -6,6 +6,8 @@ import { Places, touch } from "./places.js";
 import { gather } from "./threads.js";
 
 const PAGE = 65536;
+/** Milliseconds: a run that is shorter, and begins longer after the last one, is over before other threads are awake. */
+const WORTH_WAKING = 0.5;
 
 /**
  * @typedef {import("./plan.js").Model} Model
@@ -22,6 +24,9 @@ export class Runtime {
   #size;
   /** @type {import("./threads.js").Team | undefined} */
   #team;
+  /** Of the last run, in milliseconds: when it ended, and how long it took. */
+  #ended = 0;
+  #took = Number.POSITIVE_INFINITY;
   /** All of linear memory. */
   buffer;
 
@@ -61,13 +66,16 @@ export class Runtime {
    * @returns {Data[]} copies, in the order of `names`
    */
   run(index, feeds, names, into) {
-    this.#prepare(index, feeds);
+    const start = performance.now();
+    const shared = this.#took > WORTH_WAKING || start - this.#ended < WORTH_WAKING;
+    const team = shared ? this.#team : undefined;
+    this.#prepare(index, feeds, team);
     const calls = this.#calls[index];
     const room = this.#places.room(index, names, into);
     let i = 0;
     try {
-      if (this.#team) {
-        i = this.#team.run(index, () => touch(room, into));
+      if (team) {
+        i = team.run(index, () => touch(room, into));
         // The call that failed in a thread fails here too, and says why.
         if (i >= 0) calls[i]();
         if (i >= 0) throw new EngineError("a thread failed");
@@ -77,6 +85,8 @@ export class Runtime {
     } catch (error) {
       throw this.#located(index, i, error);
     }
+    this.#ended = performance.now();
+    this.#took = this.#ended - start;
     return this.#places.read(index, names, room);
   }
 
@@ -87,7 +97,7 @@ export class Runtime {
    * @returns {StepTime[]}
    */
   profile(index, feeds) {
-    this.#prepare(index, feeds);
+    this.#prepare(index, feeds, this.#team);
     const { steps, nodes } = this.#plans[index];
     const now = () => performance.timeOrigin + performance.now();
     let last = now();
@@ -110,9 +120,9 @@ export class Runtime {
     this.#team?.end();
   }
 
-  /** @param {number} index @param {readonly Data[]} feeds */
-  #prepare(index, feeds) {
-    this.#team?.signal();
+  /** @param {number} index @param {readonly Data[]} feeds @param {import("./threads.js").Team} [team] */
+  #prepare(index, feeds, team) {
+    team?.signal();
     this.#places.write(index, feeds);
   }
 
