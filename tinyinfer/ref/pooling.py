@@ -50,11 +50,7 @@ def average_pool(
     beyond the padding. A window without a counted tap gives 0/0 = NaN.
     """
     starts = _starts(x, kernel_shape, strides, pads, dilations, ceil_mode)
-    acc = np.zeros((*x.shape[:2], *map(len, starts)), np.float32)
-    count = np.zeros(acc.shape[2:], np.int32)
-    for tap, inside, padded in _taps(x, starts, kernel_shape, pads, dilations):
-        acc = np.where(inside, acc + tap, acc)
-        count = count + (padded if count_include_pad else inside)
+    acc, count = _sums(x, starts, kernel_shape, pads, dilations, count_include_pad)
     return np.asarray(acc / count.astype(np.float32))
 
 
@@ -73,13 +69,27 @@ def qlinear_average_pool(
 ) -> Array:
     """int32 sums, requantised by ratio / count: one division for each window. Counts as in `average_pool`, least 1."""
     starts = _starts(x, kernel_shape, strides, pads, dilations, ceil_mode)
-    sums = np.zeros((*x.shape[:2], *map(len, starts)), np.int32)
-    count = np.zeros(sums.shape[2:], np.int32)
-    for tap, inside, padded in _taps(x, starts, kernel_shape, pads, dilations):
-        sums = np.where(inside, sums + (tap.astype(np.int32) - np.int32(x_zero_point)), sums)
-        count = count + (padded if count_include_pad else inside)
+    differences = x.astype(np.int32) - np.int32(x_zero_point)
+    sums, count = _sums(differences, starts, kernel_shape, pads, dilations, count_include_pad)
     multiplier = np.float32(ratio) / np.maximum(count, 1).astype(np.float32)
     return quantized.requantize(sums, multiplier, y)
+
+
+def _sums(
+    x: Array,
+    starts: list[Array],
+    kernel_shape: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    count_include_pad: bool,
+) -> tuple[Array, Array]:
+    """Of each window from +0, in x's type, and how many taps count [out...]."""
+    acc = np.zeros((*x.shape[:2], *map(len, starts)), x.dtype)
+    count = np.zeros(acc.shape[2:], np.int32)
+    for tap, inside, padded in _taps(x, starts, kernel_shape, pads, dilations):
+        acc = np.where(inside, acc + tap, acc)
+        count = count + (padded if count_include_pad else inside)
+    return acc, count
 
 
 def _starts(
