@@ -27,6 +27,7 @@ from tinyinfer.passes.quantized_patterns import (
     byte_weights,
     data,
     dequantized,
+    products,
     quantized,
     real,
     result,
@@ -61,20 +62,13 @@ def _pair(op: str) -> Example:
 
 def _weighted(m: Match, to: Target, op: str, axis: int, bias: Value | None) -> Value | None:
     """A convolution or product of integers that takes the place of the node `inner`."""
-    found, node = result(m), m.node("inner")
-    if found is None or not single(m, "x") or not along(m, "w", axis) or (bias is not None and bias.data is None):
+    found, node = products(m, axis, bias), m.node("inner")
+    if found is None:
         return None
-    scale, y = found
-    x_scale, w_scale = data(m, "x_scale").reshape(()), data(m, "w_scale")
-    factor = scales.multiplier(x_scale, w_scale, scale)
-    if factor is None:
-        return None
-    sums = None
-    if bias is not None and bias.data is not None:
-        sums = to.constant(scales.sums_of_bias(bias.data, x_scale, w_scale), bias.name)
+    sums = None if found.bias is None else to.constant(found.bias, f"{node.output.name}/bias")
     attrs = {key: value for key, value in node.attrs.items() if key != "clamp"}
-    multiplier = to.constant(factor, f"{node.output.name}/multiplier")
-    return to.add(op, m["x"], m["w"], m["x_zero"], m["w_zero"], multiplier, sums, like=node, **attrs, y=y)
+    multiplier = to.constant(found.multiplier, f"{node.output.name}/multiplier")
+    return to.add(op, m["x"], m["w"], m["x_zero"], m["w_zero"], multiplier, sums, like=node, **attrs, y=found.y)
 
 
 def _bias(node: Node) -> tuple[bool, Value | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tinyinfer import scales
@@ -61,6 +63,30 @@ def along(m: Match, name: str, axis: int) -> bool:
     several = m[f"{name}_scale"].type.size > 1
     attrs = m.node(f"{name}_dq").attrs
     return m[name].dtype in BYTES and (not several or (attrs["axis"] == axis and not attrs.get("block_size")))
+
+
+@dataclass(frozen=True)
+class Products:
+    """How integer sums of products of x and w become the result."""
+
+    y: Quantized
+    multiplier: Array
+    bias: Array | None
+    """As such a sum, for each slice of the weights."""
+
+
+def products(m: Match, axis: int, bias: Value | None) -> Products | None:
+    """For weights with one scale, or one for each slice of `axis`; None where integers cannot do it."""
+    found = result(m)
+    if found is None or not single(m, "x") or not along(m, "w", axis) or (bias is not None and bias.data is None):
+        return None
+    scale, y = found
+    x_scale, w_scale = data(m, "x_scale").reshape(()), data(m, "w_scale")
+    multiplier = scales.multiplier(x_scale, w_scale, scale)
+    if multiplier is None:
+        return None
+    constant = None if bias is None else bias.data
+    return Products(y, multiplier, None if constant is None else scales.sums_of_bias(constant, x_scale, w_scale))
 
 
 def requantized(m: Match, to: Target, x: Value) -> Value:

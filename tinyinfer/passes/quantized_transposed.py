@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from tinyinfer import scales
 from tinyinfer.graph import GraphBuilder, Value
 from tinyinfer.passes.examples import weights
 from tinyinfer.passes.quantized_patterns import (
     Computing,
-    along,
     byte_input,
     byte_weights,
     data,
     dequantized,
+    products,
     real,
-    result,
-    single,
 )
 from tinyinfer.rewrite import Match, P, Target
 from tinyinfer.types import Array
@@ -30,35 +27,24 @@ from tinyinfer.types import Array
 
 def _transposed(m: Match, to: Target) -> Value | None:
     """For two spatial axes of one stride, without groups and dilations."""
-    found, node, x, w = result(m), m.node("inner"), m["x"], m["w"]
-    bias = (*node.inputs, None)[2]
-    if found is None or not single(m, "x") or not along(m, "w", 1) or w.data is None:
+    node, x, w = m.node("inner"), m["x"], m["w"]
+    found = products(m, 1, (*node.inputs, None)[2])
+    if found is None or w.data is None:
         return None
     stride, *others = node.attrs["strides"]
     plain = others == [stride] and set(node.attrs["dilations"]) == {1} and node.attrs.get("group", 1) == 1
     taps = [-(-k // stride) for k in w.shape[2:]]
     starts, sizes = node.attrs["pads"][:2], node.output.shape[2:]
     places = [stride * (n + t - 1) for n, t in zip(x.shape[2:], taps)]
-    if (
-        not plain
-        or (bias is not None and bias.data is None)
-        or any(a + n > p for a, n, p in zip(starts, sizes, places))
-    ):
-        return None
-    scale, y = found
-    x_scale, w_scale = data(m, "x_scale").reshape(()), data(m, "w_scale")
-    factor = scales.multiplier(x_scale, w_scale, scale)
-    if factor is None:
+    if not plain or any(a + n > p for a, n, p in zip(starts, sizes, places)):
         return None
     name, phases = node.output.name, stride * stride
-    sums = None
-    if bias is not None and bias.data is not None:
-        sums = to.constant(np.tile(scales.sums_of_bias(bias.data, x_scale, w_scale), phases), bias.name)
+    sums = None if found.bias is None else to.constant(np.tile(found.bias, phases), f"{name}/bias")
     convolved = to.add(
         "QLinearConv", x, to.constant(_filters(w.data, data(m, "w_zero"), stride), w.name), m["x_zero"],
         to.constant(_repeated(data(m, "w_zero"), phases), f"{name}/w_zero"),
-        to.constant(_repeated(factor, phases), f"{name}/multiplier"), sums, like=node,
-        strides=(1, 1), pads=tuple(t - 1 for t in taps) * 2, dilations=(1, 1), group=1, y=y,
+        to.constant(_repeated(found.multiplier, phases), f"{name}/multiplier"), sums, like=node,
+        strides=(1, 1), pads=tuple(t - 1 for t in taps) * 2, dilations=(1, 1), group=1, y=found.y,
     )  # fmt: skip
     if stride > 1:
         convolved = to.add("DepthToSpace", convolved, like=node, blocksize=stride, mode="DCR")
