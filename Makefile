@@ -30,6 +30,7 @@ bench-kernels: $(VENV)/.bench web/node_modules/.installed ## measure every kerne
 
 lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, tsc --checkJs
 	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings .
 	@cd web && $(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json

@@ -52,7 +52,7 @@ Wasm = Annotated[
     Path | None, typer.Option(help="A second kernel module that takes the same arguments: both run in turns.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="One browser and few rounds: to see that it works.")]
-Rounds = Annotated[int, typer.Option(help="Turns of every contender in one browser (0: as the profile says).")]
+Rounds = Annotated[int, typer.Option(help="Undisturbed turns of each contender in a browser (0: as the profile says).")]
 Launches = Annotated[int, typer.Option(help="Fresh browsers for each model (0: as the profile says).")]
 TimesOnly = Annotated[bool, typer.Option("--times-only", help="Neither cold starts, nor memory, nor bytes of code.")]
 Readme = Annotated[bool, typer.Option("--readme", help="Put the tables into benchmarks/README.md.")]
@@ -191,7 +191,6 @@ def machine() -> str:
 
 def _measure(run: Run, prepared: Prepared, competing: Sequence[Contender], times_only: bool) -> None:
     result = time_model(run, prepared, competing)
-    run.results.models.append(result)
     if times_only:
         return
     # One thread is what a page gets without special headers.
@@ -204,13 +203,14 @@ def _measure(run: Run, prepared: Prepared, competing: Sequence[Contender], times
 def _report(results: Results, out: Path, readme: bool) -> None:
     text = markdown(results)
     (out / "results.md").write_text(text)
-    (out / "chart.svg").write_text(chart(results))
+    picture = chart(results.undisturbed())
+    (out / "chart.svg").write_text(picture)
     console.print(Markdown(text))
     console.print(f"written to {out}: results.json, results.md, chart.svg")
     if readme:
         before, _, rest = README.read_text().partition(BEGIN)
         README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-        (HERE / "chart.svg").write_text(chart(results))
+        (HERE / "chart.svg").write_text(picture)
         console.print(f"written to {README} and chart.svg beside it")
 
 

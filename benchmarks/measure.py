@@ -19,6 +19,8 @@ from tinyinfer.errors import TinyInferError
 SLOW = 100.0
 """Milliseconds from which on a run needs no other one before it to warm the caches up."""
 
+MOST = 2
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -27,7 +29,7 @@ class Effort:
     launches: int
     """Fresh browsers in which a model is measured."""
     rounds: int
-    """Turns of every contender in one browser."""
+    """Undisturbed turns of every contender in one browser, if they come within `MOST` times as many turns."""
     sample: float
     """Least milliseconds of one turn; fast models run several times in it."""
     warm_up: float
@@ -56,6 +58,7 @@ def time_model(run: Run, prepared: Prepared, contenders: Sequence[Contender]) ->
     model, effort = prepared.model, run.effort
     reasons = {c: prepared.missing.get(c.runtime.name) for c in contenders}
     result = ModelResult(model.name, model.title, prepared.macs, prepared.weight_bytes, model.quantized)
+    run.results.models.append(result)
     result.missing = {c.key: reason for c, reason in reasons.items() if reason is not None}
     able = [c for c in contenders if reasons[c] is None]
     threads = sorted({c.threads for c in contenders})
@@ -67,12 +70,21 @@ def time_model(run: Run, prepared: Prepared, contenders: Sequence[Contender]) ->
             able = list(pages)
             for contender, page in pages.items():
                 result.timings[contender.key].launches.append([])
-                ask(page, f"bench.measure({effort.warm_up}, false)")
-            for turn in range(effort.rounds):
-                run.tell(f"{where}: round {turn + 1} of {effort.rounds}")
-                _take_turns(pages, turn, effort, result)
+                ask(page, f"bench.measure({effort.warm_up}, false, 0)")
+            for turn in range(MOST * effort.rounds):
+                calm = min((_calm(run, result, c, turn) for c in pages), default=effort.rounds)
+                if calm >= effort.rounds:
+                    break
+                run.tell(f"{where}: round {turn + 1}, {calm} of {effort.rounds} undisturbed")
+                _take_turns(run, pages, turn, result)
                 _measure_limits(limits, run)
     return result
+
+
+def _calm(run: Run, result: ModelResult, contender: Contender, turns: int) -> int:
+    """In how many of the last turns a contender had its core for itself."""
+    speeds = result.timings[contender.key].speeds
+    return sum(speed >= run.results.calm for speed in speeds[len(speeds) - turns :])
 
 
 def _open_pages(
@@ -115,15 +127,16 @@ def _check(page: Page, contender: Contender, prepared: Prepared) -> float:
     return max(error or 0.0 for error in errors.values())
 
 
-def _take_turns(pages: Mapping[Contender, Page], turn: int, effort: Effort, result: ModelResult) -> None:
+def _take_turns(run: Run, pages: Mapping[Contender, Page], turn: int, result: ModelResult) -> None:
     """One sample of each contender; every round begins with another one, so that none always follows the same."""
-    order = list(pages)
+    order, calm = list(pages), run.results.calm
     first = turn % len(order) if order else 0
     for contender in [*order[first:], *order[:first]]:
         timing = result.timings[contender.key]
         warm = not timing.samples or statistics.median(timing.samples) < SLOW
-        sample = ask(pages[contender], f"bench.measure({effort.sample}, {str(warm).lower()})")
+        sample = ask(pages[contender], f"bench.measure({run.effort.sample}, {str(warm).lower()}, {calm})")
         timing.launches[-1].append(sample["ms"])
+        timing.speeds.append(sample["speed"])
         if sample["inside"] is not None:
             timing.inside.append(sample["inside"])
 

@@ -31,6 +31,8 @@ class Model:
     """The names that a network's outputs get; an ONNX file has its own."""
     cold: bool = False
     """Whether its cold start is measured: models small enough to be loaded with a page."""
+    loop: bool = False
+    """Whether it runs in a loop, so that outputs can go where those of the run before are, if the runtime knows how."""
     quantized: bool = False
     """Whether `source` names a model of this table that is quantised to int8."""
     tolerance: float = 1e-3
@@ -86,7 +88,14 @@ _TABLE = [
     Model("yolov8n", "YOLOv8n-shaped 640", picture(1, 3, 640, 640), "detector:yolov8n"),
     Model("bert", "BERT-base, 128 tokens", sentence, "transformer:bert_base", ("last_hidden_state",)),
     Model("gpt2-prefill", "GPT-2-shaped, 6 layers, 64 tokens", prompt, "transformer:gpt2_6_layers", _DECODED),
-    Model("gpt2-decode", "GPT-2-shaped, one decode step", next_token, "transformer:gpt2_6_layers", _DECODED),
+    Model(
+        "gpt2-decode",
+        "GPT-2-shaped, one decode step",
+        next_token,
+        "transformer:gpt2_6_layers",
+        _DECODED,
+        loop=True,
+    ),
     Model("ds-cnn", "keyword DS-CNN", picture(1, 1, 49, 10), "convolutional:keyword_ds_cnn", cold=True),
     Model("digits", "digits CNN", picture(1, 1, 28, 28, name="image"), "examples/digits/digits.onnx", cold=True),
     Model(

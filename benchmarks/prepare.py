@@ -41,7 +41,7 @@ class Prepared:
             own = json.loads((self.folder / "tfjs" / "feeds.json").read_text())
             feeds = self._stored("tfjs/", "feeds", own)
         model = f"/models/{self.model.name}/{runtime.model}"
-        return {"model": model, "feeds": feeds, "expected": expected}
+        return {"model": model, "feeds": feeds, "expected": expected, "loop": self.model.loop}
 
     def _stored(self, where: str, kind: str, described: Mapping[str, Any]) -> list[dict[str, Any]]:
         base = f"/models/{self.model.name}/{where}{kind}"

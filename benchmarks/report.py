@@ -13,9 +13,10 @@ NOTHING = "–"
 
 def markdown(results: Results) -> str:
     """All tables of one run."""
-    threads = results.settings["threads"]
-    parts = [_conditions(results), *(_times(results, n) for n in threads), *(_shares(results, n) for n in threads)]
-    parts += [_workers(results), _cold(results), _code(results), _memory(results), _missing(results)]
+    threads, calm = results.settings["threads"], results.undisturbed()
+    parts = [_conditions(results, calm), *(_times(calm, n) for n in threads), *(_shares(calm, n) for n in threads)]
+    parts += [_workers(calm), _all_samples(results, calm)]
+    parts += [_cold(results), _code(results), _memory(results), _notes(calm, results.calm)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -44,21 +45,27 @@ def milliseconds(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _conditions(results: Results) -> str:
+def _conditions(results: Results, calm: Results) -> str:
     effort = results.settings["effort"]
+    samples, kept = _count(results), _count(calm)
     lines = [
         f"Measured {results.date} in headless {results.browser}, cross-origin isolated, on {results.machine}.",
         f"Medians (10th to 90th percentile) of {effort['launches']} × {effort['rounds']} interleaved samples, in",
         f"{effort['launches']} launch(es) of the browser. ÷ ours: how many times as long as each of ours, in order.",
+        f"{kept:,} of {samples:,} samples were undisturbed and count.",
         "",
     ]
     for threads in results.settings["threads"]:
-        peak, bandwidth = results.peak(threads), results.bandwidth(threads)
+        peak, bandwidth = calm.peak(threads), calm.bandwidth(threads)
         if peak is not None and bandwidth is not None:
-            loops = results.limits[str(threads)]
+            loops = calm.limits[str(threads)]
             rates = [f"{n} {statistics.median(r) / 1e9:.1f} G MAC/s" for n, r in loops.items() if n != "read"]
             lines.append(f"* {_heading(threads)}: {', '.join(rates)}, memory read at {bandwidth / 1e9:.1f} GB/s.")
     return "\n".join(lines)
+
+
+def _count(results: Results) -> int:
+    return sum(len(timing.samples) for model in results.models for timing in model.timings.values())
 
 
 def _heading(threads: int) -> str:
@@ -75,9 +82,7 @@ def _times(results: Results, threads: int) -> str:
     for model in results.models:
         cells = [model.title, *(_spread(model.timings.get(key)) for key in ours)]
         for key in peers:
-            times = [ratio(model, mine, key) for mine in ours]
-            known = " / ".join(NOTHING if t is None else f"**{t:.2f}**" for t in times)
-            cells += [_spread(model.timings.get(key)), known if any(times) else NOTHING]
+            cells += [_spread(model.timings.get(key)), _ratios(model, ours, key)]
         rows.append(cells)
     return f"### {_heading(threads)}\n\n{table(head, rows)}"
 
@@ -120,6 +125,23 @@ def _workers(results: Results) -> str:
             rows.append([model.title, _spread(model.timings.get(plain)), _spread(timing), way])
         parts.append(f"### In a Worker, {_threads(key)}\n\n{table(head, rows)}")
     return "\n\n".join(parts)
+
+
+def _all_samples(results: Results, calm: Results) -> str:
+    """The ratios once more, with what was measured while others had a part of the cores; nothing where nothing was."""
+    if _count(results) == _count(calm):
+        return ""
+    pairs = [keys_of(results, threads) for threads in results.settings["threads"]]
+    peers = [(ours, peer) for ours, theirs in pairs for peer in theirs]
+    head = ["÷ ours, medians of all samples", *(f"{results.titles[p]}, {_threads(p)}" for _, p in peers)]
+    rows = [[model.title, *(_ratios(model, ours, peer) for ours, peer in peers)] for model in results.models]
+    return f"### With the disturbed samples\n\n{table(head, rows)}"
+
+
+def _ratios(model: ModelResult, ours: Sequence[str], peer: str) -> str:
+    """How many times as long as each of ours the peer takes, in order."""
+    times = [ratio(model, mine, peer) for mine in ours]
+    return " / ".join(NOTHING if t is None else f"**{t:.2f}**" for t in times) if any(times) else NOTHING
 
 
 def _spread(timing: Timing | None) -> str:
@@ -179,8 +201,8 @@ def _memory(results: Results) -> str:
     return f"### Memory\n\n{table(head, rows)}"
 
 
-def _missing(results: Results) -> str:
-    """Who could not take part, with the first line of the reason."""
+def _notes(results: Results, calm: float) -> str:
+    """Who could not take part, with the first line of the reason, and what is uncertain."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for model in results.models:
         for key, reason in model.missing.items():
@@ -190,6 +212,11 @@ def _missing(results: Results) -> str:
     lines = [
         f"* {who}, {'every model' if len(titles) == everywhere else '; '.join(titles)}: {why}"
         for (who, why), titles in reasons.items()
+    ]
+    lines += [
+        f"* {model.title}: all samples count, as too few were undisturbed."
+        for model in results.models
+        if any(speed < calm for timing in model.timings.values() for speed in timing.speeds)
     ]
     unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())
     if unsteady:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.roofline import DOT
+
+CALM = 0.9
+"""The share of its best speed that a loop reaches on a core of its own."""
+FEW = 5
+"""Samples that a median needs."""
 
 
 @dataclass
@@ -21,6 +27,8 @@ class Timing:
     """Without the way to a Worker and back, where the runtime tells."""
     error: float = 0.0
     """The largest difference from the expected outputs, relative to the largest expected value."""
+    speeds: list[float] = field(default_factory=list)
+    """For each sample: multiply-accumulates per second of the loop `mul_add` beside it."""
 
     @property
     def samples(self) -> list[float]:
@@ -40,6 +48,18 @@ class Timing:
         """Whether the medians of the launches differ by more than 15 %."""
         medians = [statistics.median(launch) for launch in self.launches]
         return max(medians) > 1.15 * min(medians)
+
+    def undisturbed(self, speed: float) -> Timing:
+        """The samples beside which the loop had this speed at least."""
+        kept = [s >= speed for s in self.speeds]
+        flags = iter(kept)
+        launches = [[ms for ms in launch if next(flags)] for launch in self.launches]
+        return Timing(
+            [launch for launch in launches if launch],
+            list(compress(self.inside, kept)),
+            self.error,
+            list(compress(self.speeds, kept)),
+        )
 
 
 @dataclass
@@ -66,6 +86,12 @@ class ModelResult:
     """Bytes of the renderer process over those of a blank page."""
     missing: dict[str, str] = field(default_factory=dict)
 
+    def undisturbed(self, speed: float) -> ModelResult:
+        """With the undisturbed samples alone; the same model if some contender has too few of them."""
+        timings = {key: timing.undisturbed(speed) for key, timing in self.timings.items()}
+        enough = all(len(timing.samples) >= FEW for timing in timings.values())
+        return replace(self, timings=timings) if enough else self
+
 
 @dataclass
 class Transfer:
@@ -90,6 +116,20 @@ class Results:
     """By number of threads and loop: multiply-accumulates, or bytes read, per second."""
     models: list[ModelResult] = field(default_factory=list)
     transfer: dict[str, Transfer] = field(default_factory=dict)
+
+    @property
+    def calm(self) -> float:
+        """The speed of the loop beside a sample from which on nothing else had a part of its core."""
+        return CALM * quantile([s for m in self.models for t in m.timings.values() for s in t.speeds] or [0.0], 0.95)
+
+    def undisturbed(self) -> Results:
+        """The same without what was measured while something else had a part of the cores."""
+        models = [model.undisturbed(self.calm) for model in self.models]
+        limits = {
+            threads: {name: [r for r in rates if r >= CALM * quantile(rates, 0.95)] for name, rates in loops.items()}
+            for threads, loops in self.limits.items()
+        }
+        return replace(self, models=models, limits=limits)
 
     def peak(self, threads: int, quantized: bool = False) -> float | None:
         """Multiply-accumulates per second that the fastest register-resident loop reaches with 128-bit vectors."""

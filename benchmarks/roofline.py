@@ -8,6 +8,8 @@ no engine can move it out of the loop. A module's global `macs` counts the multi
   multiplies five vectors from the first-level cache by two in registers.
 * `dot_i16` is the same with pairs of 16-bit integers: what 8-bit operands are widened to.
 * `read` streams through a buffer far larger than the caches.
+
+`roofline.probe.wasm` has `mul_add` alone and hardly any memory: whether a core is free, asked next to every sample.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from functools import cache
 
 TILE, RING, LANES, PAIRS = 10, 12, 4, 2
 DOT = "dot_i16"
+PROBE = "roofline.probe.wasm"
 STREAMED = 128 << 20
 """Bytes that `read` goes through."""
 
@@ -30,17 +33,19 @@ def modules() -> dict[str, bytes]:
     """The modules by file name; a browser without relaxed SIMD rejects the second one."""
     import wasmtime
 
+    products = _products("mul_add", "f32x4.mul", "f32x4.add")
     sources = {
-        "roofline.simd128.wasm": _module(TILE * LANES, _products("mul_add", "f32x4.mul", "f32x4.add") + _read()),
+        PROBE: _module(TILE * LANES, products, PAGE),
+        "roofline.simd128.wasm": _module(TILE * LANES, products + _read()),
         "roofline.relaxed.wasm": _module(RING * LANES, _relaxed_madd()),
         "roofline.int8.wasm": _module(TILE * LANES * PAIRS, _products(DOT, "i32x4.dot_i16x8_s", "i32x4.add")),
     }
     return {name: bytes(wasmtime.wat2wasm(text)) for name, text in sources.items()}
 
 
-def _module(macs: int, functions: str) -> str:
+def _module(macs: int, functions: str, memory: int = STREAMED) -> str:
     return f"""(module
-      (memory (export "memory") {STREAMED // PAGE})
+      (memory (export "memory") {memory // PAGE})
       (global (export "macs") i32 (i32.const {macs}))
       {functions})"""
 

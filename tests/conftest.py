@@ -114,9 +114,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
     sandbox = hasattr(os, "geteuid") and os.geteuid() != 0  # Chromium's sandbox refuses to run as root
     with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(
-            executable_path=chromium, args=CHROMIUM_FLAGS, chromium_sandbox=sandbox
-        )
+        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS, chromium_sandbox=sandbox)
         yield instance
         instance.close()
 

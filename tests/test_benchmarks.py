@@ -23,9 +23,9 @@ OURS, PEER, WORKER = "tinyinfer-simd128-1t", "onnxruntime-1t", "tinyinfer-simd12
 def results() -> Results:
     """One model of 2 G MAC on a machine that makes 20 G MAC/s and reads 10 GB/s: no run takes less than 100 ms."""
     model = ModelResult("net", "Some Net", macs=2_000_000_000, weight_bytes=400_000_000)
-    model.timings[OURS] = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 125.0]], [], 1e-6)
-    model.timings[WORKER] = Timing([[129.0, 131.0]], [127.0, 128.0], 1e-6)
-    model.timings[PEER] = Timing([[250.0, 250.0], [300.0, 300.0]], [], 1e-6)
+    model.timings[OURS] = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 125.0]], [], 1e-6, [20e9] * 6)
+    model.timings[WORKER] = Timing([[129.0, 131.0]], [127.0, 128.0], 1e-6, [20e9] * 2)
+    model.timings[PEER] = Timing([[250.0, 250.0], [300.0, 300.0]], [], 1e-6, [20e9] * 4)
     model.cold[OURS] = ColdStart([40.0, 44.0, 42.0], [20.0, 21.0, 22.0])
     model.memory[OURS] = 12_000_000
     model.missing["tfjs-1t"] = "cannot do it\nfor a reason"
@@ -78,6 +78,52 @@ def test_launches_that_differ_are_unsteady(results):
     (model,) = results.models
     assert not model.timings[OURS].unsteady
     assert model.timings[PEER].unsteady
+
+
+def test_samples_count_where_the_loop_beside_them_had_its_speed(results):
+    (model,) = results.models
+    model.timings = {key: model.timings[key] for key in (OURS, WORKER)}
+    model.timings[OURS].speeds = [20e9, 10e9, 19e9, 20e9, 20e9, 20e9]
+    model.timings[WORKER] = Timing([[1.0, 2.0, 3.0], [4.0], [5.0, 6.0, 7.0]], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    model.timings[WORKER].speeds = [20e9, 20e9, 20e9, 11e9, 20e9, 20e9, 17e9]
+    assert results.calm == pytest.approx(18e9)
+    calm = results.undisturbed()
+    assert calm.models[0].timings[OURS].launches == [[120.0, 125.0], [124.0, 126.0, 125.0]]
+    assert calm.models[0].timings[WORKER].launches == [[1.0, 2.0, 3.0], [5.0, 6.0]]
+    assert calm.models[0].timings[WORKER].inside == [0.1, 0.2, 0.3, 0.5, 0.6]
+    assert len(model.timings[OURS].samples) == 6
+    assert results.undisturbed().undisturbed().models == calm.models
+
+
+def test_too_few_undisturbed_samples_are_not_a_median(results):
+    (model,) = results.models
+    model.timings = {OURS: model.timings[OURS], PEER: Timing([[1.0] * 6])}
+    model.timings[OURS].speeds = [20e9, 20e9, 20e9, 20e9, 20e9, 9e9]
+    model.timings[PEER].speeds = [20e9, 20e9, 20e9, 20e9, 9e9, 9e9]
+    assert results.undisturbed().models == results.models
+    model.timings[PEER].speeds[-1] = 20e9
+    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [5, 5]
+
+
+def test_limits_are_those_of_a_core_alone(results):
+    results.limits["1"]["relaxed_madd"] = [20e9, 20e9, 20e9, 12e9, 12e9, 12e9, 12e9]
+    assert results.peak(1) == pytest.approx(18e9)
+    assert results.undisturbed().peak(1) == pytest.approx(20e9)
+
+
+def test_markdown_tells_what_was_left_out(results):
+    assert "With the disturbed samples" not in markdown(results)
+    (model,) = results.models
+    ours = Timing([[120.0, 130.0, 125.0], [124.0, 126.0, 225.0]], speeds=[20e9] * 5 + [12e9])
+    peer = Timing([[250.0, 250.0, 275.0], [300.0, 300.0]], speeds=[20e9] * 5)
+    model.timings = {OURS: ours, PEER: peer}
+    text = markdown(results)
+    assert "10 of 11 samples were undisturbed" in text
+    assert cells_of(text, "| Some Net | 125 (122–128) | 275")[3] == "**2.20**"
+    *_, all_of_them = [line for line in text.splitlines() if line.startswith("| Some Net | **")]
+    assert all_of_them == "| Some Net | **2.19** | – |"
+    peer.speeds[0] = 12e9
+    assert "* Some Net: all samples count, as too few were undisturbed.\n" in markdown(results)
 
 
 def cells_of(text: str, start: str) -> list[str]:

@@ -70,8 +70,11 @@ def test_split_into_a_number_of_parts() -> None:
 @pytest.mark.parametrize(
     ("starts", "ends", "axes"),
     [
-        ([1], [3], [2]), ([0, -3], [-1, IMAX], [1, 3]), ([1, 1, 0, 0], [2, 3, 4, 9], None),
-        ([3], [1], [3]), ([9], [20], [1])
+        ([1], [3], [2]),
+        ([0, -3], [-1, IMAX], [1, 3]),
+        ([1, 1, 0, 0], [2, 3, 4, 9], None),
+        ([3], [1], [3]),
+        ([9], [20], [1]),
     ],
 )
 def test_slice_by_attribute_and_by_input(starts: list[int], ends: list[int], axes: list[int] | None) -> None:
@@ -89,9 +92,7 @@ def test_slice_by_attribute_and_by_input(starts: list[int], ends: list[int], axe
     [([4], [0], [-1], [-2]), ([-1, IMAX], [IMIN, IMIN], [0, 3], [-1, -1]), ([0], [5], [3], [2]), ([4], [9], [3], [-1])],
 )
 @pytest.mark.parametrize("dtype", [np.int64, np.int32])
-def test_slice_with_steps(
-    starts: list[int], ends: list[int], axes: list[int], steps: list[int], dtype: type
-) -> None:
+def test_slice_with_steps(starts: list[int], ends: list[int], axes: list[int], steps: list[int], dtype: type) -> None:
     clamped = [np.clip(np.array(v), np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype) for v in (starts, ends)]
     proto, feeds = single("Slice", [X, *clamped, np.array(axes, dtype), np.array(steps, dtype)], [1, 2, 3, 4])
     index = [slice(None)] * 4

@@ -22,9 +22,7 @@ def onnx_result(op, inputs, **attrs):
         for name, x in zip(names, inputs)
     ]
     y = helper.make_tensor_value_info("y", infos[0].type.tensor_type.elem_type, None)
-    model = helper.make_model(
-        helper.make_graph([node], "g", infos, [y]), opset_imports=[helper.make_opsetid("", 18)]
-    )
+    model = helper.make_model(helper.make_graph([node], "g", infos, [y]), opset_imports=[helper.make_opsetid("", 18)])
     (result,) = ReferenceEvaluator(onnx.shape_inference.infer_shapes(model)).run(None, dict(zip(names, inputs)))
     return result
 
@@ -78,9 +76,7 @@ def test_gather_of_valid_indices_is_that_of_onnx(case):
     (x, indices), axis = case.inputs, case.attrs["axis"]
     n = x.shape[axis]
     valid = (indices % (2 * n) - n).astype(indices.dtype)
-    np.testing.assert_array_equal(
-        ref.gather(x, valid, axis=axis), onnx_result("Gather", [x, valid], axis=axis)
-    )
+    np.testing.assert_array_equal(ref.gather(x, valid, axis=axis), onnx_result("Gather", [x, valid], axis=axis))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])

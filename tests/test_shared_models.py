@@ -66,9 +66,7 @@ def test_photos_get_their_labels(shared_models: Path, engine: str) -> None:
     session = tinyinfer.InferenceSession(shared_models / "mobilenetv2-fp32-dequant" / "model.onnx", engine)
     (binding,) = session.inputs
     # The exporter's normalization, (byte / 255 - mean) / std, in bytes.
-    preprocess = Preprocess(
-        224, 224, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), resize="256"
-    )
+    preprocess = Preprocess(224, 224, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), resize="256")
     assert len(photos) > 5
     for name, classes in photos.items():
         image = read_image(media / name, preprocess, binding)

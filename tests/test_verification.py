@@ -102,9 +102,7 @@ def test_the_first_differing_element_is_named(sums: CompiledModel, engine: str) 
 def test_signed_zeros_differ(sums: CompiledModel, engine: str) -> None:
     # -0 + -0 = -0, and -0 - -0 = +0
     zeros = np.full((2, 3), -0.0, np.float32)
-    report = tinyinfer.verify(
-        with_kernel(sums, "f32_add", "f32_sub"), engines=[engine], feeds={"a": zeros, "b": zeros}
-    )
+    report = tinyinfer.verify(with_kernel(sums, "f32_add", "f32_sub"), engines=[engine], feeds={"a": zeros, "b": zeros})
     _, mismatch = report.first_mismatch or pytest.fail("nothing was found")
     assert (str(mismatch.actual), str(mismatch.expected)) == ("0.0", "-0.0")
 

@@ -135,9 +135,7 @@ class Semantics(Protocol):
         self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]
     ) -> tuple[TensorType, ...]: ...
 
-    def evaluate(
-        self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]
-    ) -> tuple[Array, ...]: ...
+    def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]: ...
 
 
 class GraphBuilder:

@@ -170,9 +170,7 @@ OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE
 class _Table:
     """The table as `GraphBuilder` wants it."""
 
-    def infer(
-        self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]
-    ) -> tuple[TensorType, ...]:
+    def infer(self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]) -> tuple[TensorType, ...]:
         types = OPERATORS[op].infer(*inputs, **attrs)
         return types if isinstance(types, tuple) else (types,)
 

@@ -5,7 +5,10 @@
  * @typedef {Float32Array | Int32Array | BigInt64Array} Data
  * @typedef {{name: string, type: "float32" | "int32" | "int64", dims: number[], url: string}} Stored
  * @typedef {{name: string, type: Stored["type"], dims: number[], data: Data}} Feed
- * @typedef {{model: string, threads: number, tier: string, worker: boolean, feeds: Stored[], expected: Stored[]}} Job
+ * @typedef {{
+ *   model: string, threads: number, tier: string, worker: boolean, loop: boolean, feeds: Stored[], expected: Stored[],
+ *   probe: string,
+ * }} Job
  *
  * @typedef {object} Session
  * @property {number} threads how many it really uses
@@ -13,6 +16,13 @@
  * @property {() => Promise<Record<string, ArrayLike<number | bigint>>>} run from the feeds to arrays of the outputs
  * @property {() => number} [computeTime] milliseconds of the last run without the way to a Worker and back
  */
+
+/** Iterations of the probe's loop: some two milliseconds. */
+const PROBED = 1 << 20;
+/** Milliseconds to wait for a moment in which nothing else has a part of the core. */
+const PATIENCE = 1000;
+/** How often it runs before its speed counts: until the browser's second compiler has had its turn. */
+const PROBES = 20;
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array };
 
@@ -29,6 +39,8 @@ export function start(load) {
 async function prepare(job, load) {
   const session = await load(job, Promise.all(job.feeds.map(fetchFeed)));
   await session.run();
+  /** @type {(() => number) | undefined} */
+  let probe;
   return {
     /** Milliseconds from navigation to the first output. */
     coldStart: performance.now(),
@@ -45,11 +57,17 @@ async function prepare(job, load) {
     },
 
     /**
-     * Mean milliseconds of runs that take at least `least` milliseconds together.
+     * Mean milliseconds of runs that take at least `least` milliseconds together, and the speed of a loop of this
+     * thread's core alone, before or after them, whichever is less.
      * @param {number} least
      * @param {boolean} warm whether to run once before, so that the caches hold the model again
+     * @param {number} calm the speed of the loop to wait for, but not longer than `PATIENCE`
      */
-    async measure(least, warm) {
+    async measure(least, warm, calm) {
+      probe ??= await loadProbe(job.probe);
+      const late = performance.now() + PATIENCE;
+      let speed = probe();
+      while (speed < calm && performance.now() < late) speed = probe();
       if (warm) await session.run();
       let runs = 0;
       let inside = 0;
@@ -61,9 +79,26 @@ async function prepare(job, load) {
         runs++;
         total = performance.now() - begin;
       } while (total < least);
-      return { ms: total / runs, inside: session.computeTime ? inside / runs : null };
+      const ms = total / runs;
+      return { ms, inside: session.computeTime ? inside / runs : null, speed: Math.min(speed, probe()) };
     },
   };
+}
+
+/**
+ * Multiply-accumulates per second that this thread makes without memory.
+ * @param {string} url @returns {Promise<() => number>}
+ */
+async function loadProbe(url) {
+  const { instance } = await WebAssembly.instantiate(await (await fetch(url)).arrayBuffer());
+  const { mul_add: loop, macs } = /** @type {any} */ (instance.exports);
+  const probe = () => {
+    const begin = performance.now();
+    loop(PROBED);
+    return (macs.value * PROBED * 1000) / (performance.now() - begin);
+  };
+  for (let i = 0; i < PROBES; i++) probe();
+  return probe;
 }
 
 /** @param {Stored} stored @returns {Promise<Feed>} */

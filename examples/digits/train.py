@@ -179,9 +179,7 @@ def draw_varied(strokes: Strokes, random: torch.Generator) -> Tensor:
     stretch = torch.stack([1 / wide, zero, zero, 1 / tall], dim=1).view(-1, 2, 2)
 
     waves = torch.randn(len(strokes), 2, 5, 5, generator=random) * uniform(0, 1.6)[:, None, None, None]
-    waves = functional.interpolate(waves, size=2 * SIDE, mode="bicubic", align_corners=True).permute(
-        0, 2, 3, 1
-    )
+    waves = functional.interpolate(waves, size=2 * SIDE, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     offset = waves + uniform(-2, 2, 2)[:, None, None, :]
     level, contrast = uniform(0.3, 0.85), uniform(8, 25)
     return draw(strokes, stretch @ slant @ rotation, offset, level, contrast)

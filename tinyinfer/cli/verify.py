@@ -81,7 +81,13 @@ def verify(
     chosen = choose_engines([e.value for e in engine], all_engines, tiers)
     with console.progress("verify") as advance:
         report = verification.verify(
-            compiled, engines=chosen, tiers=tiers, feeds=given, seed=seed, expected=expected, rtol=rtol,
+            compiled,
+            engines=chosen,
+            tiers=tiers,
+            feeds=given,
+            seed=seed,
+            expected=expected,
+            rtol=rtol,
             progress=advance,
         )
     show_report(report)

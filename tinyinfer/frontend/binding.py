@@ -27,9 +27,7 @@ class _Input:
     dims: list[Dim] | None  # None: not even the rank is declared
 
 
-def bind(
-    inputs: Sequence[ValueInfoProto], shapes: Mapping[str, Sequence[int]], source: str
-) -> dict[str, TensorType]:
+def bind(inputs: Sequence[ValueInfoProto], shapes: Mapping[str, Sequence[int]], source: str) -> dict[str, TensorType]:
     """Static types of `inputs`. `shapes` maps input names to full shapes. Raises ShapeError or UnsupportedError."""
     declared = {info.name: _declared(info, source) for info in inputs}
     unknown = sorted(set(shapes) - set(declared))

@@ -76,9 +76,7 @@ def _check(source: Source) -> None:
         raise ModelError(f"{label} is not a complete ONNX model: it imports no operator set (opset_import is missing)")
     default = [o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS]
     if default and not OLDEST_OPSET <= source.opset <= NEWEST_OPSET:
-        raise UnsupportedError(
-            f"{label} uses opset {source.opset}; accepted: {OLDEST_OPSET} to {NEWEST_OPSET}"
-        )
+        raise UnsupportedError(f"{label} uses opset {source.opset}; accepted: {OLDEST_OPSET} to {NEWEST_OPSET}")
 
 
 def _inline_functions(source: Source) -> Source:

@@ -72,7 +72,7 @@ def attributes(node: NodeProto, schema: OpSchema) -> tuple[Mapping[str, Any], st
 
 
 def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
-    """"" or which input has an element type that the operator does not take, or not together with the others."""
+    """Which input has an element type that the operator does not take, or not beside the others; empty if none."""
     chosen: dict[str, DType] = {}
     for i, dtype in enumerate(inputs):
         formal = schema.inputs[min(i, len(schema.inputs) - 1)]

@@ -48,9 +48,7 @@ def split(x: TensorType, *, axis: int, split: tuple[int, ...]) -> tuple[TensorTy
     return tuple(x.with_shape((*x.shape[:axis], n, *x.shape[axis + 1 :])) for n in split)
 
 
-def slice_(
-    x: TensorType, *, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]
-) -> TensorType:
+def slice_(x: TensorType, *, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]) -> TensorType:
     """Y[i, …] = X[starts[0] + i·steps[0], …]: one start, size and step for each axis; steps may be negative.
 
     ONNX Slice with ends resolved to sizes and everything clamped to X: no index lies outside X.
@@ -126,9 +124,7 @@ def gather(x: TensorType, indices: TensorType, *, axis: int) -> TensorType:
     """
     check.axis(axis, x.rank)
     check.dtype(indices, (DType.INT64, DType.INT32), "indices")
-    check.require(
-        x.shape[axis] > 0 or indices.size == 0, f"X {x} has no element on axis {axis} for indices {indices}"
-    )
+    check.require(x.shape[axis] > 0 or indices.size == 0, f"X {x} has no element on axis {axis} for indices {indices}")
     return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 

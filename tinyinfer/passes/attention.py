@@ -110,9 +110,7 @@ def _scale_left(m: Match, to: Target, a: Value, b: Value) -> Value | None:
 @rule(
     "Mul(Reshape(x), c) → Reshape(Mul(x, c))",
     P("Mul", (P("Reshape|Transpose", ("x",), "move"), "c!"), "scale"),
-    lambda b: b.add1(
-        "Mul", b.add1("Transpose", given(b, 4, 6), perm=(1, 0)), b.constant(np.array([0.3], np.float32))
-    ),
+    lambda b: b.add1("Mul", b.add1("Transpose", given(b, 4, 6), perm=(1, 0)), b.constant(np.array([0.3], np.float32))),
 )
 def scale_before_movement(m: Match, to: Target) -> Value | None:
     """Exact: an element-wise function may run before elements move, where a producer can take it up."""

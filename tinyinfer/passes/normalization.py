@@ -37,9 +37,7 @@ def _scaled(to: Target, inner: Node, scale: Array, shift: Array) -> Value | None
 def _batch_norm(b: GraphBuilder) -> Value:
     scale, shift, mean = (weights(b, 5, seed=i) for i in (3, 4, 5))
     variance = b.constant(np.linspace(0.5, 2, 5, dtype=np.float32), "variance")
-    return b.add1(
-        "BatchNormalization", conv(b, given(b, 1, 3, 6, 6)), scale, shift, mean, variance, epsilon=1e-5
-    )
+    return b.add1("BatchNormalization", conv(b, given(b, 1, 3, 6, 6)), scale, shift, mean, variance, epsilon=1e-5)
 
 
 @rule(

@@ -48,6 +48,4 @@ def run(
     known: dict[Value, Array] = {value: np.asarray(feeds[name]) for name, value in graph.inputs.items()}
     for node, outputs in trace(graph, feeds, reference_of, tier):
         known.update(zip(node.outputs, outputs, strict=True))
-    return {
-        name: value.data if value.data is not None else known[value] for name, value in graph.outputs.items()
-    }
+    return {name: value.data if value.data is not None else known[value] for name, value in graph.outputs.items()}

@@ -126,9 +126,7 @@ class Lowering:
     Lowerings whose plans go into one file are given the same `shared`, and all are lowered before the first is planned.
     """
 
-    def __init__(
-        self, graph: Graph, layouts: Layouts, signatures: Signatures, shared: Shared | None = None
-    ) -> None:
+    def __init__(self, graph: Graph, layouts: Layouts, signatures: Signatures, shared: Shared | None = None) -> None:
         self._graph = graph
         self._layouts = layouts
         self._signatures = signatures
@@ -399,9 +397,7 @@ def storage_order(constants: Iterable[PackedConstant]) -> list[PackedConstant]:
 def _order_by_target(loops: Loops) -> Loops:
     """Loops sorted so that writes are as sequential as they can be."""
     order = sorted(range(len(loops.shape)), key=lambda i: -abs(loops.strides[0][i]))
-    return collapse(
-        [loops.shape[i] for i in order], *([stride[i] for i in order] for stride in loops.strides)
-    )
+    return collapse([loops.shape[i] for i in order], *([stride[i] for i in order] for stride in loops.strides))
 
 
 def _typed(value: Argument, parameter: Param) -> Argument:

@@ -120,9 +120,7 @@ def _may_move(name: str, value: Form, around: Sequence[Form], body: Sequence[For
     changed = assigned(around)
     if name in changed or any(form.words[1] in changed for form in inside if form.head == "local.get"):
         return False
-    return not loads or all(
-        is_pure(f) or is_load(f) or f.head in ASSIGNMENTS for form in around for f in form.walk()
-    )
+    return not loads or all(is_pure(f) or is_load(f) or f.head in ASSIGNMENTS for form in around for f in form.walk())
 
 
 def _reads(name: str, forms: Iterable[Form]) -> int:

@@ -85,9 +85,8 @@ def transposition(loops: Loops) -> Loops | None:
         return None
     cols = source.index(1)
     order = (*(i for i in range(rank - 1) if i != cols), cols, rank - 1)
-    return Loops(
-        tuple(loops.shape[i] for i in order), tuple(tuple(s[i] for i in order) for s in loops.strides)
-    ).padded(3)
+    shape, strides = (loops.shape[i] for i in order), (tuple(s[i] for i in order) for s in loops.strides)
+    return Loops(tuple(shape), tuple(strides)).padded(3)
 
 
 def element_count(loops: Loops) -> int:

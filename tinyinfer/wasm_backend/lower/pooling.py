@@ -102,9 +102,7 @@ def _axes(node: Node) -> tuple[Axis, Axis]:
     return down, across
 
 
-def _pool(
-    node: Node, to: Lowering, kernel: str, y: Rows, x: Rows, down: Axis, across: Axis, **extra: Argument
-) -> None:
+def _pool(node: Node, to: Lowering, kernel: str, y: Rows, x: Rows, down: Axis, across: Axis, **extra: Argument) -> None:
     value = node.operands[0]
     line = x.pitch * across.length
     to.step(
