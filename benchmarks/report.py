@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benchmarks.contenders import OURS, WORKER
-from benchmarks.results import ModelResult, Results, Timing
+from benchmarks.results import ModelResult, Results, Timing, threads_of
 
 NOTHING = "–"
 
@@ -123,7 +123,7 @@ def _workers(results: Results) -> str:
             ways = [a - b for a, b in zip(timing.samples, timing.inside, strict=True)] if timing else []
             way = milliseconds(statistics.median(ways)) if ways else NOTHING
             rows.append([model.title, _spread(model.timings.get(plain)), _spread(timing), way])
-        parts.append(f"### In a Worker, {_threads(key)}\n\n{table(head, rows)}")
+        parts.append(f"### In a Worker, {_threads(threads_of(key))}\n\n{table(head, rows)}")
     return "\n\n".join(parts)
 
 
@@ -133,7 +133,7 @@ def _all_samples(results: Results, calm: Results) -> str:
         return ""
     pairs = [keys_of(results, threads) for threads in results.settings["threads"]]
     peers = [(ours, peer) for ours, theirs in pairs for peer in theirs]
-    head = ["÷ ours, medians of all samples", *(f"{results.titles[p]}, {_threads(p)}" for _, p in peers)]
+    head = ["÷ ours, medians of all samples", *(f"{results.titles[p]}, {_threads(threads_of(p))}" for _, p in peers)]
     rows = [[model.title, *(_ratios(model, ours, peer) for ours, peer in peers)] for model in results.models]
     return f"### With the disturbed samples\n\n{table(head, rows)}"
 
@@ -173,14 +173,16 @@ def _code(results: Results) -> str:
     if not results.transfer:
         return ""
     rows = [
-        [f"{results.titles[key]}, {_threads(key)}", *(f"{size / 1000:,.1f}" for size in (t.raw, t.gzip, t.brotli))]
+        [
+            f"{results.titles[key]}, {_threads(threads_of(key))}",
+            *(f"{size / 1000:,.1f}" for size in (t.raw, t.gzip, t.brotli)),
+        ]
         for key, t in results.transfer.items()
     ]
     return f"### Code transferred, kB\n\n{table(['', 'raw', 'gzip', 'brotli'], rows)}"
 
 
-def _threads(key: str) -> str:
-    count = int(key.rpartition("-")[2][:-1])
+def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
@@ -206,18 +208,20 @@ def _notes(results: Results, calm: float) -> str:
     reasons: dict[tuple[str, str], list[str]] = {}
     for model in results.models:
         for key, reason in model.missing.items():
-            who = f"{results.titles[key]}, {_threads(key)}"
+            who = f"{results.titles[key]}, {_threads(threads_of(key))}"
             reasons.setdefault((who, reason.strip().splitlines()[0]), []).append(model.title)
     everywhere = len(results.models) if len(results.models) > 1 else 0
     lines = [
         f"* {who}, {'every model' if len(titles) == everywhere else '; '.join(titles)}: {why}"
         for (who, why), titles in reasons.items()
     ]
-    lines += [
-        f"* {model.title}: all samples count, as too few were undisturbed."
+    few = {
+        (model.title, threads_of(key)): None
         for model in results.models
-        if any(speed < calm for timing in model.timings.values() for speed in timing.speeds)
-    ]
+        for key, timing in model.timings.items()
+        if any(speed < calm for speed in timing.speeds)
+    }
+    lines += [f"* {title}, {_threads(n)}: all samples count, as too few were undisturbed." for title, n in few]
     unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())
     if unsteady:
         lines.append("* ⚠ The medians of the launches differ by more than 15 %.")

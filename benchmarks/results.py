@@ -87,10 +87,10 @@ class ModelResult:
     missing: dict[str, str] = field(default_factory=dict)
 
     def undisturbed(self, speed: float) -> ModelResult:
-        """With the undisturbed samples alone; the same model if some contender has too few of them."""
-        timings = {key: timing.undisturbed(speed) for key, timing in self.timings.items()}
-        enough = all(len(timing.samples) >= FEW for timing in timings.values())
-        return replace(self, timings=timings) if enough else self
+        """With the undisturbed samples alone, but all of those with as many threads as one that has too few of them."""
+        kept = {key: timing.undisturbed(speed) for key, timing in self.timings.items()}
+        few = {threads_of(key) for key, timing in kept.items() if len(timing.samples) < FEW}
+        return replace(self, timings={key: self.timings[key] if threads_of(key) in few else kept[key] for key in kept})
 
 
 @dataclass
@@ -166,6 +166,11 @@ class Results:
         ]
         transfer = {key: Transfer(**sizes) for key, sizes in data.pop("transfer").items()}
         return Results(**data, models=models, transfer=transfer)
+
+
+def threads_of(key: str) -> int:
+    """The number of threads of a contender."""
+    return int(key.rpartition("-")[2][:-1])
 
 
 def fastest(limits: Mapping[str, Sequence[float]], quantized: bool) -> float | None:

@@ -26,6 +26,9 @@ COMPILERS = ("quick", "thorough")
 PATIENCE = 120.0
 """Seconds after which a job that has not been answered fails its test."""
 
+LIFETIME = "30m"
+"""After which a browser ends even if the tests have been killed, and nobody ends it."""
+
 VISIT = b"""
 const job = async n => {
   const [{ default: script }, values] = await Promise.all([
@@ -134,7 +137,7 @@ def visiting(name: str, site: Site, launch: Launch, folder: Path) -> Iterator[Vi
     environment = {**os.environ, "HOME": str(folder), **launch.environment}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*launch.command, f"{site.url}/visit.html"],
+            ["timeout", LIFETIME, *launch.command, f"{site.url}/visit.html"],
             stdout=log,
             stderr=log,
             env=environment,

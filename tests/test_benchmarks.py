@@ -101,8 +101,10 @@ def test_too_few_undisturbed_samples_are_not_a_median(results):
     model.timings[OURS].speeds = [20e9, 20e9, 20e9, 20e9, 20e9, 9e9]
     model.timings[PEER].speeds = [20e9, 20e9, 20e9, 20e9, 9e9, 9e9]
     assert results.undisturbed().models == results.models
+    model.timings["tinyinfer-simd128-2t"] = Timing([[1.0] * 6], speeds=[20e9] * 5 + [9e9])
+    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [6, 6, 5]
     model.timings[PEER].speeds[-1] = 20e9
-    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [5, 5]
+    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [5, 5, 5]
 
 
 def test_limits_are_those_of_a_core_alone(results):
@@ -123,7 +125,7 @@ def test_markdown_tells_what_was_left_out(results):
     *_, all_of_them = [line for line in text.splitlines() if line.startswith("| Some Net | **")]
     assert all_of_them == "| Some Net | **2.19** | – |"
     peer.speeds[0] = 12e9
-    assert "* Some Net: all samples count, as too few were undisturbed.\n" in markdown(results)
+    assert "* Some Net, 1 thread: all samples count, as too few were undisturbed.\n" in markdown(results)
 
 
 def cells_of(text: str, start: str) -> list[str]:

@@ -17,12 +17,10 @@
  * @property {() => number} [computeTime] milliseconds of the last run without the way to a Worker and back
  */
 
-/** Iterations of the probe's loop: some two milliseconds. */
-const PROBED = 1 << 20;
-/** Milliseconds to wait for a moment in which nothing else has a part of the core. */
+/** Milliseconds to wait for a moment in which nothing else has a part of the cores. */
 const PATIENCE = 1000;
-/** How often it runs before its speed counts: until the browser's second compiler has had its turn. */
-const PROBES = 20;
+/** Milliseconds after which threads that have waited for work while spinning have gone to sleep. */
+const REST = 20;
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array };
 
@@ -39,7 +37,7 @@ export function start(load) {
 async function prepare(job, load) {
   const session = await load(job, Promise.all(job.feeds.map(fetchFeed)));
   await session.run();
-  /** @type {(() => number) | undefined} */
+  /** @type {(() => Promise<number>) | undefined} */
   let probe;
   return {
     /** Milliseconds from navigation to the first output. */
@@ -57,17 +55,17 @@ async function prepare(job, load) {
     },
 
     /**
-     * Mean milliseconds of runs that take at least `least` milliseconds together, and the speed of a loop of this
-     * thread's core alone, before or after them, whichever is less.
+     * Mean milliseconds of runs that take at least `least` milliseconds together, and the speed of a loop that
+     * nothing but other users of the cores slows down, before or after them, whichever is less.
      * @param {number} least
      * @param {boolean} warm whether to run once before, so that the caches hold the model again
      * @param {number} calm the speed of the loop to wait for, but not longer than `PATIENCE`
      */
     async measure(least, warm, calm) {
-      probe ??= await loadProbe(job.probe);
+      probe ??= await startProbes(job);
       const late = performance.now() + PATIENCE;
-      let speed = probe();
-      while (speed < calm && performance.now() < late) speed = probe();
+      let speed = await probe();
+      while (speed < calm && performance.now() < late) speed = await probe();
       if (warm) await session.run();
       let runs = 0;
       let inside = 0;
@@ -80,25 +78,40 @@ async function prepare(job, load) {
         total = performance.now() - begin;
       } while (total < least);
       const ms = total / runs;
-      return { ms, inside: session.computeTime ? inside / runs : null, speed: Math.min(speed, probe()) };
+      speed = Math.min(speed, await probe());
+      return { ms, inside: session.computeTime ? inside / runs : null, speed };
     },
   };
 }
 
 /**
- * Multiply-accumulates per second that this thread makes without memory.
- * @param {string} url @returns {Promise<() => number>}
+ * The least of the speeds of probes that run at once, in this thread and, where the model runs in other threads, in as
+ * many Workers.
+ * @param {Job} job @returns {Promise<() => Promise<number>>}
  */
-async function loadProbe(url) {
-  const { instance } = await WebAssembly.instantiate(await (await fetch(url)).arrayBuffer());
-  const { mul_add: loop, macs } = /** @type {any} */ (instance.exports);
-  const probe = () => {
-    const begin = performance.now();
-    loop(PROBED);
-    return (macs.value * PROBED * 1000) / (performance.now() - begin);
+async function startProbes({ probe, threads, worker }) {
+  const { loadProbe } = await import("./probe.js"); // not before the cold start is over
+  const own = await loadProbe(probe);
+  const count = Math.max(threads, worker ? 2 : 1) - 1;
+  const others = await Promise.all(Array.from({ length: count }, () => spawnProbe(probe)));
+  return async () => {
+    if (count) await new Promise(resolve => setTimeout(resolve, REST));
+    const answers = others.map(ask => ask());
+    return Math.min(own(), ...(await Promise.all(answers)));
   };
-  for (let i = 0; i < PROBES; i++) probe();
-  return probe;
+}
+
+/** @param {string} url @returns {Promise<() => Promise<number>>} */
+async function spawnProbe(url) {
+  const worker = new Worker(new URL("./probe_worker.js", import.meta.url), { type: "module" });
+  const ask = (/** @type {string} */ request) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = event => reject(new Error(event.message));
+      worker.postMessage(request);
+    });
+  await ask(url);
+  return () => ask("");
 }
 
 /** @param {Stored} stored @returns {Promise<Feed>} */
