@@ -130,3 +130,14 @@ def test_models_that_we_quantise(made: Callable[[], ModelProto]) -> None:
     for feeds in samples(2, seed=900):
         ours, other = run(graph, feeds)["scores"], theirs(proto, feeds, "scores")
         assert np.abs(ours - other).max() <= 1e-5 * np.abs(other).max()
+
+
+def test_embeddings_that_we_quantise() -> None:
+    table = RNG.standard_normal((100, 64), np.float32)
+    lookup = helper.make_node("Gather", ["table", "ids"], ["y"], name="embedding")
+    ids = np.array([[3, 99, -1, -100]])
+    proto = quantize_weights(model([lookup], {"ids": ids}, ("y",), {"table": table}), None)
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    ours = run(passes.run(frontend.load(proto)), {"ids": ids})["y"]
+    np.testing.assert_array_equal(ours, theirs(proto, {"ids": ids}, "y"))
+    assert np.abs(ours - table[ids]).max() <= 0.51 * np.abs(table).max() / 127

@@ -143,6 +143,28 @@ class TestWeightOnly:
         for feeds in samples(3):
             assert sqnr(oracle(proto, feeds)["scores"], oracle(quantised, feeds)["scores"]) > 35
 
+    @pytest.mark.parametrize("weight_type", [QuantType.QInt8, QuantType.QInt4])
+    def test_embeddings_have_a_scale_for_each_row(self, weight_type) -> None:
+        table = normal(100, 64, seed=1) * np.logspace(-6, 6, 100, dtype=np.float32)[:, None]
+        table[7] = 0
+        nodes = [
+            helper.make_node("Gather", ["table", "ids"], ["rows"], name="rows"),
+            helper.make_node("Gather", ["small", "ids"], ["few"], name="few"),
+            helper.make_node("Gather", ["table", "place"], ["columns"], name="columns", axis=1),
+        ]
+        constants = {"table": table, "small": normal(100, 4), "place": np.array(3)}
+        outputs = ["rows", "few", "columns"]
+        proto = onnx_model(nodes, {"ids": (TensorProto.INT64, [2, 3])}, outputs, constants)
+        quantised = quantize_weights(proto, None, weight_type)
+        onnx.checker.check_model(quantised)
+        ids = np.array([[40, 99, 7], [0, -1, 57]])
+        exact, found = (oracle(p, {"ids": ids}) for p in (proto, evaluable(quantised)))
+        steps = np.abs(exact["rows"]).max(-1, keepdims=True) / 127
+        assert np.all(np.abs(found["rows"] - exact["rows"]) <= steps * 0.501)
+        assert not np.array_equal(found["rows"], exact["rows"])
+        for name in ("few", "columns"):
+            np.testing.assert_array_equal(found[name], exact[name])
+
     def test_refusals(self) -> None:
         with pytest.raises(QuantizationError, match="block_size is 20; accepted: powers of two from 16"):
             quantize_weights(perceptron(), None, QuantType.QInt4, 20)

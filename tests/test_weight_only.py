@@ -82,3 +82,18 @@ def test_weights_that_others_read_too_are_dequantised():
     constants = {"q": np.arange(64, dtype=np.int8).reshape(8, 8), "s": np.float32(0.1)}
     model = compiled(onnx_model(nodes, {"x": (FLOAT, [8, 8])}, constants=constants))
     assert not any("_x" in kernel for kernel in kernels_of(model) if "gemm" in kernel)
+
+
+def test_embeddings_stay_small_and_keep_the_bits_of_the_reference():
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"], name="embedding"),
+        helper.make_node("MatMul", ["rows", "w"], ["y"], name="product"),
+    ]
+    constants = {"table": normal(500, 64, seed=1), "w": normal(64, 16, seed=2)}
+    proto = onnx_model(nodes, {"ids": (TensorProto.INT64, [2, 3])}, constants=constants)
+    quantised = quantize_weights(proto, None, QuantType.QInt8)
+    model, ids = compiled(quantised), np.array([[0, 499, -1], [-500, 7, 7]])
+    assert model.plan.weight_bytes < 0.3 * compiled(proto).plan.weight_bytes
+    graph = frontend.load(quantised.SerializeToString(), {})
+    outputs = InferenceSession(model).run({"ids": ids})["y"]
+    assert_same_bits(outputs, interpreter.run(graph, {"ids": ids}, registry.reference_of)["y"], "the plan")

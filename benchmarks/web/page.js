@@ -78,6 +78,8 @@ async function prepare(job, load) {
         total = performance.now() - begin;
       } while (total < least);
       const ms = total / runs;
+      // Not before the samples too: a core that has been idle is another one's for a while.
+      if (session.threads > 1) await new Promise(resolve => setTimeout(resolve, REST));
       speed = Math.min(speed, await probe());
       return { ms, inside: session.computeTime ? inside / runs : null, speed };
     },
@@ -95,7 +97,6 @@ async function startProbes({ probe, threads, worker }) {
   const count = Math.max(threads, worker ? 2 : 1) - 1;
   const others = await Promise.all(Array.from({ length: count }, () => spawnProbe(probe)));
   return async () => {
-    if (count) await new Promise(resolve => setTimeout(resolve, REST));
     const answers = others.map(ask => ask());
     return Math.min(own(), ...(await Promise.all(answers)));
   };

@@ -2,6 +2,7 @@
 
 * Four bits: com.microsoft MatMulNBits, a scale and a zero point for each block of inputs of each output.
 * Eight bits: int8 weights before DequantizeLinear, with a scale for each output channel, or for each block.
+* Embeddings: rows of int8 that are looked up, and multiplied by scales that are looked up beside them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from tinyinfer.errors import QuantizationError
 from tinyinfer.quantization.editing import Editor, attribute, integer
@@ -25,6 +26,8 @@ from tinyinfer.types import Array
 
 DOMAIN = "com.microsoft"
 SMALLEST_BLOCK = 16
+SMALLEST_TABLE = 4096
+"""Elements of a table that is worth two more nodes."""
 # Where DequantizeLinear got blocks.
 BLOCKS_OPSET = 21
 
@@ -39,10 +42,11 @@ def quantize_weights(
 ) -> onnx.ModelProto:
     """Quantise weights alone.
 
-    `weight_type`: QInt8 (products and convolutions) or QInt4 (MatMul and Gemm, as MatMulNBits). `block_size`: how many
-    inputs share a scale, a power of two from 16; default: 32 for four bits, all of them for eight. `symmetric`: no
-    zero points. Writes the file `model_output` (None: no file) and returns the model. QuantizationError for other
-    types and block sizes, and where nothing is left to quantise.
+    `weight_type`: QInt8 (products and convolutions) or QInt4 (MatMul and Gemm, as MatMulNBits); tables of embeddings
+    become int8 either way, with a scale for each row. `block_size`: how many inputs share a scale, a power of two from
+    16; default: 32 for four bits, all of them for eight. `symmetric`: no zero points. Writes the file `model_output`
+    (None: no file) and returns the model. QuantizationError for other types and block sizes, and where nothing is left
+    to quantise.
     """
     if weight_type not in (QuantType.QInt8, QuantType.QInt4):
         raise QuantizationError(f"weight_type is {weight_type}; accepted: QuantType.QInt8, QuantType.QInt4")
@@ -61,6 +65,8 @@ def quantize_weights(
     for node in editor.nodes:
         made = None
         if node.name not in excluded:
+            made = _embedding(editor, node)
+        if made is None and node.name not in excluded:
             made = _four_bits(editor, node, block_size or 0, symmetric) if four_bits else _eight_bits(
                 editor, node, block_size, symmetric
             )  # fmt: skip
@@ -74,6 +80,30 @@ def quantize_weights(
     if model_output is not None:
         save(proto, Path(model_output))
     return proto
+
+
+def _embedding(editor: Editor, node: NodeProto) -> list[NodeProto] | None:
+    """Rows of bytes times their scales for a Gather of rows of a constant matrix; None for other nodes."""
+    table = editor.constant(node, 0)
+    if node.op_type != "Gather" or table is None or table.dtype != np.float32 or table.ndim != 2:
+        return None
+    if integer(node, "axis", 0) not in (0, -2) or table.size < SMALLEST_TABLE:
+        return None
+    params = from_weights(table, 0, QuantType.QInt8, symmetric=True)
+    label, indices = node.input[0], node.input[1]
+    operands = {
+        "rows": editor.add_constant(quantize(table, params), f"{label}_quantized"),
+        "scales": editor.add_constant(params.scale.astype(np.float32)[:, None], f"{label}_scales"),
+    }
+    looked_up = {what: editor.unique(f"{node.output[0]}_{what}") for what in operands}
+    gathers = [
+        helper.make_node("Gather", [operand, indices], [looked_up[what]], name=editor.unique(f"{node.name}_{what}"))
+        for what, operand in operands.items()
+    ]
+    numbers, name = editor.unique(f"{node.output[0]}_numbers"), editor.unique(f"{node.name}_numbers")
+    cast = helper.make_node("Cast", [looked_up["rows"]], [numbers], name=name, to=TensorProto.FLOAT)
+    product = helper.make_node("Mul", [numbers, looked_up["scales"]], list(node.output), name=node.name)
+    return [*gathers, cast, product]
 
 
 def _eight_bits(editor: Editor, node: NodeProto, block: int | None, symmetric: bool) -> list[NodeProto] | None:
