@@ -216,12 +216,12 @@ def _notes(results: Results, calm: float) -> str:
         for (who, why), titles in reasons.items()
     ]
     few = {
-        (model.title, threads_of(key)): None
+        (model.title, f"{'a Worker, ' if f'-{WORKER}-' in key else ''}{_threads(threads_of(key))}"): None
         for model in results.models
         for key, timing in model.timings.items()
         if any(speed < calm for speed in timing.speeds)
     }
-    lines += [f"* {title}, {_threads(n)}: all samples count, as too few were undisturbed." for title, n in few]
+    lines += [f"* {title}, {where}: all samples count, as too few were undisturbed." for title, where in few]
     unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())
     if unsteady:
         lines.append("* ⚠ The medians of the launches differ by more than 15 %.")

@@ -10,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import WORKER
 from benchmarks.roofline import DOT
 
 CALM = 0.9
@@ -87,10 +88,10 @@ class ModelResult:
     missing: dict[str, str] = field(default_factory=dict)
 
     def undisturbed(self, speed: float) -> ModelResult:
-        """With the undisturbed samples alone, but all of those with as many threads as one that has too few of them."""
+        """With the undisturbed samples alone; where one contender has too few of them, with all of those beside it."""
         kept = {key: timing.undisturbed(speed) for key, timing in self.timings.items()}
-        few = {threads_of(key) for key, timing in kept.items() if len(timing.samples) < FEW}
-        return replace(self, timings={key: self.timings[key] if threads_of(key) in few else kept[key] for key in kept})
+        few = {_compared(key) for key, timing in kept.items() if len(timing.samples) < FEW}
+        return replace(self, timings={key: self.timings[key] if _compared(key) in few else kept[key] for key in kept})
 
 
 @dataclass
@@ -171,6 +172,11 @@ class Results:
 def threads_of(key: str) -> int:
     """The number of threads of a contender."""
     return int(key.rpartition("-")[2][:-1])
+
+
+def _compared(key: str) -> tuple[int, bool]:
+    """The same for contenders whose times are put beside each other."""
+    return threads_of(key), f"-{WORKER}-" in key
 
 
 def fastest(limits: Mapping[str, Sequence[float]], quantized: bool) -> float | None:

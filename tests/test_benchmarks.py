@@ -102,9 +102,10 @@ def test_too_few_undisturbed_samples_are_not_a_median(results):
     model.timings[PEER].speeds = [20e9, 20e9, 20e9, 20e9, 9e9, 9e9]
     assert results.undisturbed().models == results.models
     model.timings["tinyinfer-simd128-2t"] = Timing([[1.0] * 6], speeds=[20e9] * 5 + [9e9])
-    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [6, 6, 5]
+    model.timings[WORKER] = Timing([[1.0] * 7], speeds=[20e9] * 6 + [9e9])
+    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [6, 6, 5, 6]
     model.timings[PEER].speeds[-1] = 20e9
-    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [5, 5, 5]
+    assert [len(t.samples) for t in results.undisturbed().models[0].timings.values()] == [5, 5, 5, 6]
 
 
 def test_limits_are_those_of_a_core_alone(results):
