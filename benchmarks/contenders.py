@@ -87,6 +87,16 @@ class Contender:
         return " ".join(filter(None, [self.runtime.title, self.tier, "in a Worker" * self.worker]))
 
 
+def threads_of(key: str) -> int:
+    """The number of threads of the contender with this key."""
+    return int(key.rpartition("-")[2][:-1])
+
+
+def in_worker(key: str) -> bool:
+    """Whether the contender with this key is in a Worker of its own."""
+    return f"-{WORKER}-" in key
+
+
 def contenders(peers: Iterable[str], threads: Collection[int]) -> list[Contender]:
     """Ours in every tier that is built, then the peers, each with every number of threads.
 

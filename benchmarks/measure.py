@@ -20,6 +20,7 @@ SLOW = 100.0
 """Milliseconds from which on a run needs no other one before it to warm the caches up."""
 
 MOST = 2
+"""Turns for each undisturbed one that is asked for, at most."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,19 @@ def time_model(run: Run, prepared: Prepared, contenders: Sequence[Contender]) ->
                 result.timings[contender.key].launches.append([])
                 ask(page, f"bench.measure({effort.warm_up}, false, 0)")
             for turn in range(MOST * effort.rounds):
-                calm = min((_calm(run, result, c, turn) for c in pages), default=effort.rounds)
-                if calm >= effort.rounds:
+                enough = run.results.undisturbed_speed
+                done = min((_undisturbed(result.timings[c.key], turn, enough) for c in pages), default=effort.rounds)
+                if done >= effort.rounds:
                     break
-                run.tell(f"{where}: round {turn + 1}, {calm} of {effort.rounds} undisturbed")
-                _take_turns(run, pages, turn, result)
+                run.tell(f"{where}: round {turn + 1}, {done} of {effort.rounds} undisturbed")
+                _take_turns(run, pages, turn, enough, result)
                 _measure_limits(limits, run)
     return result
 
 
-def _calm(run: Run, result: ModelResult, contender: Contender, turns: int) -> int:
-    """In how many of the last turns a contender had its core for itself."""
-    speeds = result.timings[contender.key].speeds
-    return sum(speed >= run.results.calm for speed in speeds[len(speeds) - turns :])
+def _undisturbed(timing: Timing, turns: int, speed: float) -> int:
+    """How many of the last samples were undisturbed."""
+    return sum(s >= speed for s in timing.speeds[len(timing.speeds) - turns :])
 
 
 def _open_pages(
@@ -127,14 +128,14 @@ def _check(page: Page, contender: Contender, prepared: Prepared) -> float:
     return max(error or 0.0 for error in errors.values())
 
 
-def _take_turns(run: Run, pages: Mapping[Contender, Page], turn: int, result: ModelResult) -> None:
+def _take_turns(run: Run, pages: Mapping[Contender, Page], turn: int, enough: float, result: ModelResult) -> None:
     """One sample of each contender; every round begins with another one, so that none always follows the same."""
-    order, calm = list(pages), run.results.calm
+    order = list(pages)
     first = turn % len(order) if order else 0
     for contender in [*order[first:], *order[:first]]:
         timing = result.timings[contender.key]
         warm = not timing.samples or statistics.median(timing.samples) < SLOW
-        sample = ask(pages[contender], f"bench.measure({run.effort.sample}, {str(warm).lower()}, {calm})")
+        sample = ask(pages[contender], f"bench.measure({run.effort.sample}, {str(warm).lower()}, {enough})")
         timing.launches[-1].append(sample["ms"])
         timing.speeds.append(sample["speed"])
         if sample["inside"] is not None:

@@ -59,8 +59,7 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
 
     def describe(query: Mapping[str, str]) -> Mapping[str, Any]:
         if "limits" in query:
-            modules = [f"/{name}" for name in roofline.modules() if name != roofline.PROBE]
-            job = {"threads": int(query["limits"]), "modules": modules}
+            job = {"threads": int(query["limits"]), "modules": [f"/{name}" for name in roofline.modules()]}
             return {**PLAIN, "title": "limits", "job": job, "module": "/web/roofline.js"}
         if "kernels" in query:
             job = prepared[query["model"]].job(RUNTIMES[OURS])
@@ -68,8 +67,12 @@ def _describe(prepared: Mapping[str, Prepared]) -> Callable[[Mapping[str, str]],
             return {**PLAIN, "title": "kernels", "job": job, "module": "/web/kernels.js"}
         runtime = RUNTIMES[query["runtime"]]
         given = prepared[query["model"]].job(runtime)
-        job = {**given, "threads": int(query["threads"]), "tier": query["tier"], "worker": query["worker"] == str(True)}
-        job["probe"] = f"/{roofline.PROBE}"
+        job = given | {
+            "threads": int(query["threads"]),
+            "tier": query["tier"],
+            "worker": query["worker"] == str(True),
+            "probe": f"/{roofline.PROBE}",
+        }
         imports = ("/web/page.js", *runtime.imports)
         folder = f"/models/{query['model']}"
         fetches = [path.format(tier=job["tier"], folder=folder) for path in runtime.fetches]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 
-from benchmarks.contenders import OURS, WORKER
-from benchmarks.results import ModelResult, Results, Timing, threads_of
+from benchmarks.contenders import OURS, WORKER, in_worker, threads_of
+from benchmarks.results import ModelResult, Results, Timing
 
 NOTHING = "–"
 
 
 def markdown(results: Results) -> str:
     """All tables of one run."""
-    threads, calm = results.settings["threads"], results.undisturbed()
-    parts = [_conditions(results, calm), *(_times(calm, n) for n in threads), *(_shares(calm, n) for n in threads)]
-    parts += [_workers(calm), _all_samples(results, calm)]
-    parts += [_cold(results), _code(results), _memory(results), _notes(calm, results.calm)]
+    threads, kept = results.settings["threads"], results.undisturbed()
+    parts = [_conditions(results, kept), *(_times(kept, n) for n in threads), *(_shares(kept, n) for n in threads)]
+    parts += [_workers(kept), _all_samples(results, kept)]
+    parts += [_cold(results), _code(results), _memory(results), _notes(kept, results.undisturbed_speed)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -28,7 +28,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def keys_of(results: Results, threads: int) -> tuple[list[str], list[str]]:
     """The contenders with this number of threads in the calling thread: ours, and the peers."""
-    keys = [key for key in results.titles if key.endswith(f"-{threads}t") and f"-{WORKER}-" not in key]
+    keys = [key for key in results.titles if threads_of(key) == threads and not in_worker(key)]
     return [k for k in keys if k.startswith(f"{OURS}-")], [k for k in keys if not k.startswith(f"{OURS}-")]
 
 
@@ -45,20 +45,19 @@ def milliseconds(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _conditions(results: Results, calm: Results) -> str:
+def _conditions(results: Results, kept: Results) -> str:
     effort = results.settings["effort"]
-    samples, kept = _count(results), _count(calm)
     lines = [
         f"Measured {results.date} in headless {results.browser}, cross-origin isolated, on {results.machine}.",
         f"Medians (10th to 90th percentile) of {effort['launches']} × {effort['rounds']} interleaved samples, in",
         f"{effort['launches']} launch(es) of the browser. ÷ ours: how many times as long as each of ours, in order.",
-        f"{kept:,} of {samples:,} samples were undisturbed and count.",
+        f"{_count(kept):,} of {_count(results):,} samples were undisturbed and count.",
         "",
     ]
     for threads in results.settings["threads"]:
-        peak, bandwidth = calm.peak(threads), calm.bandwidth(threads)
+        peak, bandwidth = kept.peak(threads), kept.bandwidth(threads)
         if peak is not None and bandwidth is not None:
-            loops = calm.limits[str(threads)]
+            loops = kept.limits[str(threads)]
             rates = [f"{n} {statistics.median(r) / 1e9:.1f} G MAC/s" for n, r in loops.items() if n != "read"]
             lines.append(f"* {_heading(threads)}: {', '.join(rates)}, memory read at {bandwidth / 1e9:.1f} GB/s.")
     return "\n".join(lines)
@@ -114,7 +113,7 @@ def _share(model: ModelResult, timing: Timing, bound: float | None) -> list[str]
 def _workers(results: Results) -> str:
     """What a Worker of its own costs: the way there and back, and what is in the caches there."""
     parts = []
-    for key in (key for key in results.titles if f"-{WORKER}-" in key):
+    for key in (key for key in results.titles if in_worker(key)):
         plain = key.replace(f"-{WORKER}-", "-")
         head = ["ms", results.titles[plain], results.titles[key], "of that the way there and back"]
         rows = []
@@ -127,9 +126,9 @@ def _workers(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def _all_samples(results: Results, calm: Results) -> str:
+def _all_samples(results: Results, kept: Results) -> str:
     """The ratios once more, with what was measured while others had a part of the cores; nothing where nothing was."""
-    if _count(results) == _count(calm):
+    if _count(results) == _count(kept):
         return ""
     pairs = [keys_of(results, threads) for threads in results.settings["threads"]]
     peers = [(ours, peer) for ours, theirs in pairs for peer in theirs]
@@ -203,7 +202,7 @@ def _memory(results: Results) -> str:
     return f"### Memory\n\n{table(head, rows)}"
 
 
-def _notes(results: Results, calm: float) -> str:
+def _notes(results: Results, undisturbed_speed: float) -> str:
     """Who could not take part, with the first line of the reason, and what is uncertain."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for model in results.models:
@@ -216,10 +215,10 @@ def _notes(results: Results, calm: float) -> str:
         for (who, why), titles in reasons.items()
     ]
     few = {
-        (model.title, f"{'a Worker, ' if f'-{WORKER}-' in key else ''}{_threads(threads_of(key))}"): None
+        (model.title, f"{'a Worker, ' * in_worker(key)}{_threads(threads_of(key))}"): None
         for model in results.models
         for key, timing in model.timings.items()
-        if any(speed < calm for speed in timing.speeds)
+        if any(speed < undisturbed_speed for speed in timing.speeds)
     }
     lines += [f"* {title}, {where}: all samples count, as too few were undisturbed." for title, where in few]
     unsteady = any(timing.unsteady for model in results.models for timing in model.timings.values())

@@ -10,11 +10,11 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import WORKER
+from benchmarks.contenders import in_worker, threads_of
 from benchmarks.roofline import DOT
 
-CALM = 0.9
-"""The share of its best speed that a loop reaches on a core of its own."""
+UNDISTURBED = 0.9
+"""The share of its best speed that a loop has at least on a core of its own."""
 FEW = 5
 """Samples that a median needs."""
 
@@ -119,15 +119,17 @@ class Results:
     transfer: dict[str, Transfer] = field(default_factory=dict)
 
     @property
-    def calm(self) -> float:
+    def undisturbed_speed(self) -> float:
         """The speed of the loop beside a sample from which on nothing else had a part of its core."""
-        return CALM * quantile([s for m in self.models for t in m.timings.values() for s in t.speeds] or [0.0], 0.95)
+        speeds = [speed for model in self.models for timing in model.timings.values() for speed in timing.speeds]
+        return _least_undisturbed(speeds) if speeds else 0.0
 
     def undisturbed(self) -> Results:
         """The same without what was measured while something else had a part of the cores."""
-        models = [model.undisturbed(self.calm) for model in self.models]
+        speed = self.undisturbed_speed
+        models = [model.undisturbed(speed) for model in self.models]
         limits = {
-            threads: {name: [r for r in rates if r >= CALM * quantile(rates, 0.95)] for name, rates in loops.items()}
+            threads: {name: [r for r in rates if r >= _least_undisturbed(rates)] for name, rates in loops.items()}
             for threads, loops in self.limits.items()
         }
         return replace(self, models=models, limits=limits)
@@ -169,14 +171,14 @@ class Results:
         return Results(**data, models=models, transfer=transfer)
 
 
-def threads_of(key: str) -> int:
-    """The number of threads of a contender."""
-    return int(key.rpartition("-")[2][:-1])
+def _least_undisturbed(speeds: Sequence[float]) -> float:
+    """What a loop with these speeds has at least on a core of its own; the fastest may be errors of the clock."""
+    return UNDISTURBED * quantile(speeds, 0.95)
 
 
 def _compared(key: str) -> tuple[int, bool]:
     """The same for contenders whose times are put beside each other."""
-    return threads_of(key), f"-{WORKER}-" in key
+    return threads_of(key), in_worker(key)
 
 
 def fastest(limits: Mapping[str, Sequence[float]], quantized: bool) -> float | None:

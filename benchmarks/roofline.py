@@ -9,7 +9,7 @@ no engine can move it out of the loop. A module's global `macs` counts the multi
 * `dot_i16` is the same with pairs of 16-bit integers: what 8-bit operands are widened to.
 * `read` streams through a buffer far larger than the caches.
 
-`roofline.probe.wasm` has `mul_add` alone and hardly any memory: whether a core is free, asked next to every sample.
+`mul_add` also tells whether a core is free: pages ask it before and after every sample.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import cache
 
 TILE, RING, LANES, PAIRS = 10, 12, 4, 2
 DOT = "dot_i16"
-PROBE = "roofline.probe.wasm"
+PROBE = "roofline.simd128.wasm"
 STREAMED = 128 << 20
 """Bytes that `read` goes through."""
 
@@ -30,20 +30,19 @@ NEXT = "(br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))"
 
 @cache
 def modules() -> dict[str, bytes]:
-    """The modules by file name; a browser without relaxed SIMD rejects the second one."""
+    """The modules by file name; a browser without relaxed SIMD rejects one of them."""
     import wasmtime
 
-    products = _products("mul_add", "f32x4.mul", "f32x4.add")
     sources = {
-        PROBE: _module(TILE * LANES, products, PAGE),
-        "roofline.simd128.wasm": _module(TILE * LANES, products + _read()),
+        PROBE: _module(TILE * LANES, _products("mul_add", "f32x4.mul", "f32x4.add")),
+        "roofline.memory.wasm": _module(0, _read(), STREAMED),
         "roofline.relaxed.wasm": _module(RING * LANES, _relaxed_madd()),
         "roofline.int8.wasm": _module(TILE * LANES * PAIRS, _products(DOT, "i32x4.dot_i16x8_s", "i32x4.add")),
     }
     return {name: bytes(wasmtime.wat2wasm(text)) for name, text in sources.items()}
 
 
-def _module(macs: int, functions: str, memory: int = STREAMED) -> str:
+def _module(macs: int, functions: str, memory: int = PAGE) -> str:
     return f"""(module
       (memory (export "memory") {memory // PAGE})
       (global (export "macs") i32 (i32.const {macs}))

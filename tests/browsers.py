@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import CHROMIUM_FLAGS, find_chromium
 from tests.website import Site
 
@@ -105,6 +107,14 @@ BROWSERS: dict[str, Callable[[Path, str], Launch | None]] = {
     "webkit": _webkit,
 }
 """How to start each with one compiler and a folder of its own; None where it is not installed."""
+
+
+def launch_of(name: str, folder: Path, compiler: str) -> Launch:
+    """How to start a browser with one compiler and a folder of its own; the test is skipped where it is missing."""
+    launch = BROWSERS[name](folder, compiler)
+    if launch is None:
+        pytest.skip(f"no {name} on this machine (`make test` installs it where it can)")
+    return launch
 
 
 class Visitor:

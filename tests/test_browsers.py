@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from tests.browsers import BROWSERS, COMPILERS, Visitor, visiting
+from tests.browsers import BROWSERS, COMPILERS, Visitor, launch_of, visiting
 from tests.cases import CASES
 from tests.differential import Case, assert_same_bits, shared
 from tests.models import reference
@@ -32,10 +32,7 @@ def visitor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A browser that has one compiler only, on a page of a site with all kernels."""
     name, only = request.param
     folder = tmp_path_factory.mktemp(f"{name}-{only}")
-    launch = BROWSERS[name](folder, only)
-    if launch is None:
-        pytest.skip(f"no {name} on this machine (`make test` installs it where it can)")
-    with serve(library()) as site, visiting(name, site, launch, folder) as running:
+    with serve(library()) as site, visiting(name, site, launch_of(name, folder, only), folder) as running:
         yield running, site
 
 

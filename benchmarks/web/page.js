@@ -17,6 +17,10 @@
  * @property {() => number} [computeTime] milliseconds of the last run without the way to a Worker and back
  */
 
+/** Milliseconds of the loop that tells whether something else has a part of the cores. */
+const PROBED = 2;
+/** Milliseconds after which the browser's second compiler has had its turn with that loop. */
+const COMPILED = 50;
 /** Milliseconds to wait for a moment in which nothing else has a part of the cores. */
 const PATIENCE = 1000;
 /** Milliseconds after which threads that have waited for work while spinning have gone to sleep. */
@@ -59,13 +63,13 @@ async function prepare(job, load) {
      * nothing but other users of the cores slows down, before or after them, whichever is less.
      * @param {number} least
      * @param {boolean} warm whether to run once before, so that the caches hold the model again
-     * @param {number} calm the speed of the loop to wait for, but not longer than `PATIENCE`
+     * @param {number} enough the speed of the loop to wait for, but not longer than `PATIENCE`
      */
-    async measure(least, warm, calm) {
+    async measure(least, warm, enough) {
       probe ??= await startProbes(job);
       const late = performance.now() + PATIENCE;
       let speed = await probe();
-      while (speed < calm && performance.now() < late) speed = await probe();
+      while (speed < enough && performance.now() < late) speed = await probe();
       if (warm) await session.run();
       let runs = 0;
       let inside = 0;
@@ -87,32 +91,20 @@ async function prepare(job, load) {
 }
 
 /**
- * The least of the speeds of probes that run at once, in this thread and, where the model runs in other threads, in as
- * many Workers.
+ * A function that tells the least of the speeds of a loop that needs no memory, in this thread and, at once, in as many
+ * others as the model runs in.
  * @param {Job} job @returns {Promise<() => Promise<number>>}
  */
 async function startProbes({ probe, threads, worker }) {
-  const { loadProbe } = await import("./probe.js"); // not before the cold start is over
-  const own = await loadProbe(probe);
-  const count = Math.max(threads, worker ? 2 : 1) - 1;
-  const others = await Promise.all(Array.from({ length: count }, () => spawnProbe(probe)));
-  return async () => {
-    const answers = others.map(ask => ask());
-    return Math.min(own(), ...(await Promise.all(answers)));
+  const { loadLoops, rate, spawnLoops } = await import("./loops.js"); // not before the cold start is over
+  const { mul_add: loop } = await loadLoops([probe]);
+  const others = await spawnLoops(Math.max(threads, worker ? 2 : 1) - 1, [probe]);
+  const measure = async (/** @type {number} */ least) => {
+    const answers = others.map(ask => ask({ kind: "mul_add", least }));
+    return Math.min(rate(loop, least), ...(await Promise.all(answers)));
   };
-}
-
-/** @param {string} url @returns {Promise<() => Promise<number>>} */
-async function spawnProbe(url) {
-  const worker = new Worker(new URL("./probe_worker.js", import.meta.url), { type: "module" });
-  const ask = (/** @type {string} */ request) =>
-    new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => resolve(data);
-      worker.onerror = event => reject(new Error(event.message));
-      worker.postMessage(request);
-    });
-  await ask(url);
-  return () => ask("");
+  await measure(COMPILED);
+  return () => measure(PROBED);
 }
 
 /** @param {Stored} stored @returns {Promise<Feed>} */
