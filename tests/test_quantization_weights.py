@@ -149,19 +149,23 @@ class TestWeightOnly:
         table[7] = 0
         nodes = [
             helper.make_node("Gather", ["table", "ids"], ["rows"], name="rows"),
+            helper.make_node("Gather", ["table", "ids"], ["again"], name="again"),
             helper.make_node("Gather", ["small", "ids"], ["few"], name="few"),
             helper.make_node("Gather", ["table", "place"], ["columns"], name="columns", axis=1),
         ]
         constants = {"table": table, "small": normal(100, 4), "place": np.array(3)}
-        outputs = ["rows", "few", "columns"]
+        outputs = ["rows", "again", "few", "columns"]
         proto = onnx_model(nodes, {"ids": (TensorProto.INT64, [2, 3])}, outputs, constants)
         quantised = quantize_weights(proto, None, weight_type)
         onnx.checker.check_model(quantised)
+        names = [t.name for t in quantised.graph.initializer]
+        assert sorted(names) == ["place", "small", "table", "table_quantized", "table_scales"]
         ids = np.array([[40, 99, 7], [0, -1, 57]])
         exact, found = (oracle(p, {"ids": ids}) for p in (proto, evaluable(quantised)))
         steps = np.abs(exact["rows"]).max(-1, keepdims=True) / 127
         assert np.all(np.abs(found["rows"] - exact["rows"]) <= steps * 0.501)
         assert not np.array_equal(found["rows"], exact["rows"])
+        np.testing.assert_array_equal(found["again"], found["rows"])
         for name in ("few", "columns"):
             np.testing.assert_array_equal(found[name], exact[name])
 

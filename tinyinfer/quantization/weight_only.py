@@ -26,8 +26,8 @@ from tinyinfer.types import Array
 
 DOMAIN = "com.microsoft"
 SMALLEST_BLOCK = 16
+# Elements of a table that is worth three more nodes.
 SMALLEST_TABLE = 4096
-"""Elements of a table that is worth two more nodes."""
 # Where DequantizeLinear got blocks.
 BLOCKS_OPSET = 21
 
@@ -61,15 +61,16 @@ def quantize_weights(
     excluded = set(nodes_to_exclude or ())
     require_known(sorted(excluded), [n.name for n in editor.nodes], "node")
     nodes: list[NodeProto] = []
+    tables: dict[str, list[str]] = {}
     changed = 0
     for node in editor.nodes:
         made = None
         if node.name not in excluded:
-            made = _embedding(editor, node)
-        if made is None and node.name not in excluded:
-            made = _four_bits(editor, node, block_size or 0, symmetric) if four_bits else _eight_bits(
-                editor, node, block_size, symmetric
-            )  # fmt: skip
+            made = _embedding(editor, node, tables) or (
+                _four_bits(editor, node, block_size or 0, symmetric)
+                if four_bits
+                else _eight_bits(editor, node, block_size, symmetric)
+            )
         changed += made is not None
         nodes += made or [node]
     if not changed:
@@ -82,28 +83,30 @@ def quantize_weights(
     return proto
 
 
-def _embedding(editor: Editor, node: NodeProto) -> list[NodeProto] | None:
-    """Rows of bytes times their scales for a Gather of rows of a constant matrix; None for other nodes."""
+def _embedding(editor: Editor, node: NodeProto, tables: dict[str, list[str]]) -> list[NodeProto] | None:
+    """Rows of bytes times their scales for a Gather of rows of a constant matrix; None for other nodes.
+
+    `tables` has the names of the bytes and the scales of each matrix that was met before.
+    """
     table = editor.constant(node, 0)
     if node.op_type != "Gather" or table is None or table.dtype != np.float32 or table.ndim != 2:
         return None
     if integer(node, "axis", 0) not in (0, -2) or table.size < SMALLEST_TABLE:
         return None
-    params = from_weights(table, 0, QuantType.QInt8, symmetric=True)
-    label, indices = node.input[0], node.input[1]
-    operands = {
-        "rows": editor.add_constant(quantize(table, params), f"{label}_quantized"),
-        "scales": editor.add_constant(params.scale.astype(np.float32)[:, None], f"{label}_scales"),
-    }
-    looked_up = {what: editor.unique(f"{node.output[0]}_{what}") for what in operands}
-    gathers = [
-        helper.make_node("Gather", [operand, indices], [looked_up[what]], name=editor.unique(f"{node.name}_{what}"))
-        for what, operand in operands.items()
+    label, indices = node.input
+    if label not in tables:
+        params = from_weights(table, 0, QuantType.QInt8, symmetric=True)
+        arrays = {"quantized": quantize(table, params), "scales": params.scale.astype(np.float32)[:, None]}
+        tables[label] = [editor.add_constant(array, f"{label}_{what}") for what, array in arrays.items()]
+    rows, scales, numbers = (editor.unique(f"{node.output[0]}_{what}") for what in ("rows", "scales", "numbers"))
+    made = [
+        helper.make_node("Gather", [tables[label][0], indices], [rows]),
+        helper.make_node("Gather", [tables[label][1], indices], [scales]),
+        helper.make_node("Cast", [rows], [numbers], to=TensorProto.FLOAT),
     ]
-    numbers, name = editor.unique(f"{node.output[0]}_numbers"), editor.unique(f"{node.name}_numbers")
-    cast = helper.make_node("Cast", [looked_up["rows"]], [numbers], name=name, to=TensorProto.FLOAT)
-    product = helper.make_node("Mul", [numbers, looked_up["scales"]], list(node.output), name=node.name)
-    return [*gathers, cast, product]
+    for part in made:
+        part.name = editor.unique(f"{part.output[0]}_{part.op_type}")
+    return [*made, helper.make_node("Mul", [numbers, scales], list(node.output), name=node.name)]
 
 
 def _eight_bits(editor: Editor, node: NodeProto, block: int | None, symmetric: bool) -> list[NodeProto] | None:
