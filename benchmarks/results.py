@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import in_worker, threads_of
-from benchmarks.roofline import DOT
+from benchmarks.roofline import INTEGERS
 
 UNDISTURBED = 0.9
 """The share of its best speed that a loop has at least on a core of its own."""
@@ -184,7 +184,7 @@ def _compared(key: str) -> tuple[int, bool]:
 def fastest(limits: Mapping[str, Sequence[float]], quantized: bool) -> float | None:
     """Multiply-accumulates per second of the fastest arithmetic loop that computes with such operands."""
     rates = {name: statistics.median(rates) for name, rates in limits.items() if name != "read"}
-    return max((rate for name, rate in rates.items() if (name == DOT) is quantized), default=None)
+    return max((rate for name, rate in rates.items() if (name in INTEGERS) is quantized), default=None)
 
 
 def quantile(values: Sequence[float], q: float) -> float:

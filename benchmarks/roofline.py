@@ -6,7 +6,8 @@ no engine can move it out of the loop. A module's global `macs` counts the multi
 * `relaxed_madd` keeps everything in registers: cᵢ ← cᵢ + a·cᵢ₊₁ over a ring of accumulators.
 * `mul_add` takes twice the time from an operand to its sum, too long for a ring that fits in the registers. It
   multiplies five vectors from the first-level cache by two in registers.
-* `dot_i16` is the same with pairs of 16-bit integers: what 8-bit operands are widened to.
+* `dot_i16` is the same with pairs of 16-bit integers, what 8-bit operands are widened to; `dot_i8` with four bytes at a
+  time, in one instruction.
 * `read` streams through a buffer far larger than the caches.
 
 `mul_add` also tells whether a core is free: pages ask it before and after every sample.
@@ -17,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-TILE, RING, LANES, PAIRS = 10, 12, 4, 2
-DOT = "dot_i16"
+TILE, RING, LANES, PAIRS, FOURS = 10, 12, 4, 2, 4
+INTEGERS = ("dot_i16", "dot_i8")
+"""The loops for quantised models; the others are for floats."""
 PROBE = "roofline.simd128.wasm"
 STREAMED = 128 << 20
 """Bytes that `read` goes through."""
@@ -30,14 +32,19 @@ NEXT = "(br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))"
 
 @cache
 def modules() -> dict[str, bytes]:
-    """The modules by file name; a browser without relaxed SIMD rejects one of them."""
+    """The modules by file name; a browser without relaxed SIMD rejects two of them."""
     import wasmtime
 
+    i16, i8 = INTEGERS
+    mul_add = "(f32x4.add {c} (f32x4.mul {a} {x}))"
+    dot_i16 = "(i32x4.add {c} (i32x4.dot_i16x8_s {a} {x}))"
+    dot_i8 = "(i32x4.relaxed_dot_i8x16_i7x16_add_s {a} {x} {c})"
     sources = {
-        PROBE: _module(TILE * LANES, _products("mul_add", "f32x4.mul", "f32x4.add")),
+        PROBE: _module(TILE * LANES, _products("mul_add", mul_add, "f32x4.add")),
         "roofline.memory.wasm": _module(0, _read(), STREAMED),
         "roofline.relaxed.wasm": _module(RING * LANES, _relaxed_madd()),
-        "roofline.int8.wasm": _module(TILE * LANES * PAIRS, _products(DOT, "i32x4.dot_i16x8_s", "i32x4.add")),
+        f"roofline.{i16}.wasm": _module(TILE * LANES * PAIRS, _products(i16, dot_i16, "i32x4.add")),
+        f"roofline.{i8}.wasm": _module(TILE * LANES * FOURS, _products(i8, dot_i8, "i32x4.add")),
     }
     return {name: bytes(wasmtime.wat2wasm(text)) for name, text in sources.items()}
 
@@ -49,14 +56,14 @@ def _module(macs: int, functions: str, memory: int = PAGE) -> str:
       {functions})"""
 
 
-def _products(name: str, mul: str, add: str) -> str:
-    """Accumulator 2i + j gets the product of vector i of this iteration and factor j."""
+def _products(name: str, product: str, add: str) -> str:
+    """Accumulator c = 2i + j gets the product of vector x = i of this iteration and factor a = j."""
     steps = ""
     for i in range(TILE // 2):
         steps += f"(local.set $x (v128.load offset={16 * i} (local.get $p)))\n"
         for j in range(2):
-            c, a = f"$c{2 * i + j}", f"$a{j}"
-            steps += f"(local.set {c} ({add} (local.get {c}) ({mul} (local.get {a}) (local.get $x))))\n"
+            c, a, x = (f"(local.get ${name})" for name in (f"c{2 * i + j}", f"a{j}", "x"))
+            steps += f"(local.set $c{2 * i + j} {product.format(c=c, a=a, x=x)})\n"
     return f"""
       (func (export "{name}") (param $n i32) (result i32)
         (local $p i32) (local $x v128) (local $a0 v128) (local $a1 v128) {_locals(TILE)}

@@ -191,7 +191,7 @@
 
   ;; The interleaved rows of a block times all panels: y = finish(b + Σ a·w), the first n columns of the first `rows` rows.
   ;; w: panels of k8/2 pairs of depths by eight filters, int8 or int16 (wide) · b, s: padded to eight; s may be 0
-  ;; lonely: whether calls of one row are to be fast
+  ;; lonely: whether calls of one row are to be fast · fours: whether rows are interleaved by fours of bytes, see lib_dot4
   ;; v128      8 acc + 2 w + 1 a + 1 product = 12 of 16
   ;;
   ;;             w0   w1    eight filters
@@ -200,22 +200,27 @@
   ;;    a2 ─▶   c20  c21
   ;;    a3 ─▶   c30  c31
   (func $panels! (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $bound (ref $bound))
-                 (param $wide i32) (param $lonely i32)
+                 (param $wide i32) (param $lonely i32) (param $fours i32) (param $flip4 i32)
                  (param $y i32) (param $ld i32) (param $place i32) (param $panel i32)
                  (param $w i32) (param $b i32) (param $s i32)
                  (param $lo f32) (param $hi f32) (param $zy i32) (param $fy i32)
                  (param $k i32) (param $k8 i32) (param $n i32) (param $rows i32)
     (local $pw i32) (local $pb i32) (local $ps i32) (local $py i32) (local $a i32) (local $end i32) (local $spill i32)
-    (local $left i32) (local $size i32) (local $single i32) (local $last i32) (local $dy i32) (local $ds i32)
-    (local $touch i32) (local $whole i32) (local $used i32) (local $base v128)
+    (local $left i32) (local $size i32) (local $tile i32) (local $single i32) (local $last i32) (local $dy i32) (local $ds i32)
+    (local $touch i32) (local $whole i32) (local $used i32) (local $start i32) (local $base v128)
     (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
     (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
     (local.set $pw (local.get $w))
     (local.set $pb (local.get $b))
     (local.set $ps (local.get $s))
     (local.set $size (i32.shl (local.get $k8) (i32.const 3)))
+    (local.set $tile (local.get $size))
     (local.set $used
       (i32.and (i32.shl (i32.add (local.get $k) (i32.const 3)) (i32.const 3)) (i32.const -32)))
+    (if (i32.and (call $multiplies_bytes! (local.get $wide)) (local.get $fours))
+      (then
+        (local.set $tile (i32.shr_u (local.get $tile) (i32.const 1)))
+        (local.set $used (i32.shr_u (local.get $used) (i32.const 1)))))
     (local.set $spill (i32.add (local.get $panel) (i32.shl (local.get $size) (i32.const 1))))
     (call $keep_bounds! (local.get $bound) (i32.add (local.get $spill) (i32.const 128))
       (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy))
@@ -229,8 +234,13 @@
     (drop (v128.load32_splat offset=8 (local.get $place)))
     (drop (v128.load32_splat offset=12 (local.get $place)))
     (loop $columns
+      (local.set $start (local.get $pb))
       (if (i32.eq (local.get $wide) (i32.const 1))
         (then (local.set $panel (local.get $pw))))
+      (if (i32.and (call $multiplies_bytes! (local.get $wide)) (local.get $fours))
+        (then
+          (local.set $start (i32.add (local.get $panel) (local.get $size)))
+          (call $quads! (local.get $panel) (local.get $start) (local.get $pw) (local.get $pb) (local.get $flip4))))
       (local.set $a (local.get $place))
       (local.set $py (local.get $y))
       (local.set $left (local.get $rows))
@@ -239,13 +249,21 @@
         (select (i32.const 4) (i32.const 0x7fffffff)
           (i32.and (i32.ge_s (local.get $n) (i32.const 8)) (i32.ne (local.get $s) (i32.const 0)))))
       (loop $tiles
-        (local.set $c00 (v128.load (local.get $pb)))
-        (local.set $c01 (v128.load offset=16 (local.get $pb)))
+        (local.set $c00 (v128.load (local.get $start)))
+        (local.set $c01 (v128.load offset=16 (local.get $start)))
         (local.set $c10 (local.get $c00)) (local.set $c11 (local.get $c01))
         (local.set $c20 (local.get $c00)) (local.set $c21 (local.get $c01))
         (local.set $c30 (local.get $c00)) (local.set $c31 (local.get $c01))
-        (local.set $end (i32.add (local.get $a) (local.get $size)))
+        (local.set $end (i32.add (local.get $a) (local.get $tile)))
         (block $summed
+          (if (i32.and (call $multiplies_bytes! (local.get $wide)) (local.get $fours))
+            (then
+              (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
+              (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
+                (call $quads4x8! (local.get $a) (local.get $panel) (i32.add (local.get $a) (local.get $used))
+                  (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
+                  (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
+              (br $summed)))
           (if (i32.ne (local.get $wide) (i32.const 1))
             (then
               (if (i32.eq (local.get $a) (local.get $place))

@@ -397,7 +397,8 @@
     (local $base v128) (local $vfx v128)
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $wide i32)
     (local $ox i32) (local $left i32) (local $columns i32) (local $from i32) (local $line i32) (local $each i32)
-    (local $spill i32) (local $touch i32) (local $next i32)
+    (local $spill i32) (local $touch i32) (local $next i32) (local $flip4 i32) (local $fours i32) (local $quads i32)
+    (local $flip v128)
     (local.set $base (call $base! (local.get $zy)))
     (local.set $touch (call $touch! (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)))
     (local.set $vfx (call $flip! (local.get $fx)))
@@ -417,6 +418,22 @@
     (local.set $m (local.get $m0))
     (block $done
       (br_if $done (i32.ge_u (local.get $m) (local.get $m1)))
+      ;; Weights as bytes go where the scratch of the second row is.
+      (if (call $multiplies_bytes! (i32.const 0))
+        (then
+          (local.set $flip4 (call $dot4_flip!))
+          (local.set $flip (call $flip! (i32.xor (local.get $fx) (local.get $flip4))))
+          (local.set $quads (i32.add (local.get $spill) (i32.const 176)))
+          (if
+            (i32.and
+              (i32.and (local.get $wide) (i32.ge_s (local.get $flip4) (i32.const 0)))
+              (i32.ge_u (i32.sub (local.get $m1) (local.get $m0)) (i32.const 2)))
+            (then
+              (local.set $fours
+                (call $dw_quads! (local.get $quads) (local.get $w) (local.get $b) (local.get $c) (local.get $flip4)))
+              ;; Tiles flip signs themselves.
+              (if (local.get $fours)
+                (then (local.set $fx (i32.const 0)) (local.set $vfx (v128.const i64x2 0 0))))))))
       (call $keep_bounds! (ref.func $bound_small!) (i32.add (local.get $spill) (i32.const 128))
         (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy))
       (loop $rows
@@ -455,17 +472,31 @@
                     (local.get $ih) (local.get $iw) (local.get $c) (local.get $vfx))
                   (local.set $from (local.get $place))
                   (local.set $line (i32.mul (local.get $columns) (local.get $c)))))
-              (if (i32.eq (local.get $sw) (i32.const 1))
+              (if (i32.and (call $multiplies_bytes! (i32.const 0)) (local.get $fours))
                 (then
-                  (call $dw_tile1! (local.get $out) (local.get $py) (local.get $from)
-                    (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
-                    (local.get $base) (local.get $c)
-                    (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
+                  (if (i32.eq (local.get $sw) (i32.const 1))
+                    (then
+                      (call $dw_fours! (i32.const 1) (local.get $out) (local.get $py) (local.get $from)
+                        (local.get $line) (local.get $c) (local.get $quads) (local.get $s)
+                        (local.get $base) (local.get $flip) (local.get $c)
+                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
+                    (else
+                      (call $dw_fours! (i32.const 2) (local.get $out) (local.get $py) (local.get $from)
+                        (local.get $line) (local.get $c) (local.get $quads) (local.get $s)
+                        (local.get $base) (local.get $flip) (local.get $c)
+                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))))
                 (else
-                  (call $dw_tile2! (local.get $out) (local.get $py) (local.get $from)
-                    (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
-                    (local.get $base) (local.get $c)
-                    (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch))))
+                  (if (i32.eq (local.get $sw) (i32.const 1))
+                    (then
+                      (call $dw_tile1! (local.get $out) (local.get $py) (local.get $from)
+                        (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
+                        (local.get $base) (local.get $c)
+                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
+                    (else
+                      (call $dw_tile2! (local.get $out) (local.get $py) (local.get $from)
+                        (local.get $line) (local.get $c) (local.get $w) (local.get $b) (local.get $s)
+                        (local.get $base) (local.get $c)
+                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch))))))
               ;; The last tile of a row ends with it, and computes pixels again that are done.
               (local.set $next (i32.add (local.get $ox) (i32.const 4)))
               (if

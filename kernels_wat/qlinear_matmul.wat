@@ -13,8 +13,14 @@
     (param $m i32) (param $r i32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
     (local $vfa v128)
     (local $i i32) (local $last i32) (local $rows i32) (local $k8 i32) (local $place i32) (local $to i32) (local $rest i32)
-    (local $p i32) (local $p1 i32) (local $p2 i32) (local $final i32) (local $panel i32)
+    (local $p i32) (local $p1 i32) (local $p2 i32) (local $p3 i32) (local $final i32) (local $panel i32) (local $flip4 i32) (local $fours i32)
     (local.set $vfa (call $flip16! (local.get $fa)))
+    (if (call $multiplies_bytes! (local.get $wide))
+      (then
+        (local.set $flip4 (call $dot4_flip!))
+        ;; Weights that one row meets are read once: there is no time to put them into another order.
+        (local.set $fours (i32.and (i32.ge_s (local.get $flip4) (i32.const 0)) (i32.gt_u (local.get $m) (i32.const 1))))
+        (if (local.get $fours) (then (local.set $vfa (call $flip! (i32.xor (local.get $fa) (local.get $flip4))))))))
     (local.set $k8 (i32.and (i32.add (local.get $k) (i32.const 7)) (i32.const -8)))
     (local.set $place (i32.add (local.get $scratch) (i32.mul (local.get $m0) (call $block_bytes! (local.get $r) (local.get $k8)))))
     (local.set $panel (call $block_panel! (local.get $place) (local.get $r) (local.get $k8)))
@@ -33,14 +39,16 @@
         (loop $fours
           (local.set $p1 (call $min_u! (i32.add (local.get $p) (local.get $lda)) (local.get $final)))
           (local.set $p2 (call $min_u! (i32.add (local.get $p1) (local.get $lda)) (local.get $final)))
-          (call $interleave! (local.get $to) (local.get $p) (local.get $p1) (local.get $p2)
-            (call $min_u! (i32.add (local.get $p2) (local.get $lda)) (local.get $final))
-            (local.get $k8) (local.get $vfa))
-          (local.set $to (i32.add (local.get $to) (i32.shl (local.get $k8) (i32.const 3))))
+          (local.set $p3 (call $min_u! (i32.add (local.get $p2) (local.get $lda)) (local.get $final)))
+          (local.set $to
+            (call $next_tile! (call $multiplies_bytes! (local.get $wide)) (local.get $fours)
+              (local.get $to) (local.get $p) (local.get $p1) (local.get $p2) (local.get $p3)
+              (local.get $k8) (local.get $vfa)))
           (local.set $p (i32.add (local.get $p) (i32.shl (local.get $lda) (i32.const 2))))
           (br_if $fours
             (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 4))) (i32.const 0))))
         (call $panels! (local.get $requantize) (local.get $clip) (local.get $bound) (local.get $wide) (i32.const 1)
+          (local.get $fours) (local.get $flip4)
           (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $ldc))) (local.get $ldc)
           (local.get $place) (local.get $panel) (local.get $w) (local.get $b) (local.get $s)
           (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)
