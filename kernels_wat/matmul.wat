@@ -18,20 +18,16 @@
     (local.set $c (i32.add (local.get $c) (i32.mul (local.get $m0) (local.get $ldc))))
     (local.set $r
       (select (i32.add (local.get $r) (i32.mul (local.get $m0) (local.get $ldc))) (i32.const 0) (local.get $r)))
-    (local.set $m1 (i32.sub (local.get $m1) (local.get $m0)))
-    (local.set $m0
-      (call $tiles! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
-        (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
-        (local.get $m1)))
-    (call $left_over! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
+    (call $groups! (local.get $c) (local.get $a) (local.get $w) (local.get $b) (local.get $r)
       (local.get $vlo) (local.get $vhi) (local.get $kb) (local.get $n) (local.get $lda) (local.get $ldc)
-      (i32.sub (local.get $m1) (local.get $m0)) (local.get $m1)))
+      (i32.sub (local.get $m1) (local.get $m0))))
 
-  ;; The rows that tiles can do; how many are left at the end. All rows meet as many panels as stay in the second cache,
-  ;; or, of long rows, a part of them: C holds the sums until the next part. Not where it is also the residual.
-  (func $tiles! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
-                (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
-                (param $m i32) (result i32)
+  ;; All m rows meet as many panels as stay in the second cache, or, of long rows, a part of them: C holds the sums until
+  ;; the next part. Not where it is also the residual. Rows left over by tiles come last; where there are no others, they
+  ;; meet all panels, which then come from memory.
+  (func $groups! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
+                 (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
+                 (param $m i32)
     (local $dr i32) (local $part i32) (local $width i32) (local $start i32) (local $end i32)
     (local $k i32) (local $d i32) (local $rest i32) (local $first i32)
     (local $pr i32) (local $plo v128) (local $phi v128)
@@ -50,6 +46,7 @@
           (i32.div_u (i32.const 0x60000) (i32.add (i32.shl (local.get $kb) (i32.const 3)) (i32.const 1)))
           (i32.const 1))
         (i32.const 3)))
+    (if (i32.lt_u (local.get $m) (i32.const 4)) (then (local.set $width (local.get $n))))
     (local.set $start (i32.const 0))
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
@@ -80,8 +77,12 @@
             (local.get $m) (local.get $k) (local.get $d)))
         (br_if $parts
           (i32.lt_u (local.tee $k (i32.add (local.get $k) (local.get $d))) (local.get $kb))))
-      (br_if $groups (i32.lt_u (local.tee $start (local.get $end)) (local.get $n))))
-    (local.get $rest))
+      (call $left_over! (i32.add (local.get $c) (i32.shl (local.get $start) (i32.const 2))) (local.get $a)
+        (local.get $first) (i32.add (local.get $b) (i32.shl (local.get $start) (i32.const 2)))
+        (select (i32.add (local.get $r) (i32.shl (local.get $start) (i32.const 2))) (i32.const 0) (local.get $r))
+        (local.get $lo) (local.get $hi) (local.get $kb) (i32.sub (local.get $end) (local.get $start))
+        (local.get $lda) (local.get $ldc) (i32.sub (local.get $m) (local.get $rest)) (local.get $m))
+      (br_if $groups (i32.lt_u (local.tee $start (local.get $end)) (local.get $n)))))
 
   ;; The rows that tiles can do meet the n columns from panel w on, d bytes of each row from k on; how many are left.
   ;; With k, C holds what the sums start with. With r, the residual lies dr bytes from C.
