@@ -7,8 +7,9 @@
 ;; Requires  |sum·s| < 2²² but for W of int16 · ic bytes at `pad`, each the zero point of x
 ;;           `scratch`: $block_bytes! for each block of r output pixels
 ;; Writes    the output pixels r·m0 ≤ (n·oh + row)·ow + column < r·m1 up to pixel m, channels 0:oc, and their scratch
-;; Tiles     the windows of four output pixels in a row, which may go on in the next line, are copied side by side and
-;;           serve all filters. Where a window lies inside the image and pixels are dense, a kernel row is one run of kw·ic bytes.
+;; Tiles     the windows of four output pixels in a row, which may go on in the next line, are copied side by side, as in
+;;           i8_qgemm, and serve all filters. Where a window lies inside the image and pixels are dense, a kernel row is one
+;;           run of kw·ic bytes.
 (module
   ;; n bytes, rounded up to sixteens.
   (func $copy_run! (param $to i32) (param $from i32) (param $n i32)

@@ -9,6 +9,8 @@
 ;; Writes    output rows m0 ≤ n·oh + row < m1, and the scratch
 ;; Tiles     four pixels by eight channels for the 3×3 kernels. Windows that touch the padding, or have their signs
 ;;           flipped, are copied to the scratch.
+;;           Where the tier multiplies bytes, and W fits into them, calls of several rows keep W as bytes in the scratch of
+;;           their second row, and tiles flip signs themselves: see $dw_quads!
 (module
   ;; Channels 0 to 3 and 4 to 7 of two pixels as pairs.
   (func $pairs_low! (param $a v128) (param $b v128) (result v128)

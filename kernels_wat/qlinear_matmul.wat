@@ -5,6 +5,7 @@
 ;;           b holds the correction for the zero point of A, see i8_qgemm_bias
 ;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: $block_bytes! for each block of r rows
 ;; Writes    exactly Y[r·m0:r·m1, 0:n] up to row m, and the scratch of these blocks
+;; Tiles     four interleaved rows by one panel, both as int16; as bytes where the tier multiplies those, W is int8 and m > 1
 (module
   (func $i8_qgemm!
     (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $bound (ref $bound)) (param $wide i32)
