@@ -196,6 +196,28 @@ def test_a_new_version_takes_over_as_a_whole(demo: Page, site: Site, tmp_path: P
     assert len(again.evaluate("caches.keys()")) == 1, "the old version is gone"
 
 
+# What a page does that was closed in the middle of a write: nothing of the storage answers the service worker.
+BLOCKED = b"""
+if (!self.document)
+  for (const method of ["keys", "delete", "match"])
+    CacheStorage.prototype[method] = () => new Promise(() => {});
+"""
+
+
+def test_a_storage_that_does_not_answer_keeps_nobody_from_the_page(demo: Page, site: Site) -> None:
+    open_demo(demo, site)
+    wait_until_kept(demo)
+    site.files["files.js"] += BLOCKED
+    demo.evaluate("navigator.serviceWorker.ready.then(registration => registration.update())")
+    expect_waiting(demo)
+    context = demo.context
+    demo.close()
+    again = context.new_page()
+    open_demo(again, site)
+    again.get_by_role("button", name="Draw a 4").click()
+    expect(again.locator("#answer")).to_have_text("4")
+
+
 def expect_waiting(page: Page) -> None:
     """A new service worker has fetched everything and waits."""
     page.evaluate(

@@ -14,6 +14,8 @@ const files = { ...globalThis.tinyinferFiles, "files.js": "" };
 const scope = worker.registration.scope;
 const versions = `tinyinfer ${scope} `;
 const version = nameVersion();
+/** Milliseconds to wait for the storage, which a page that was closed in the middle of a write can block. */
+const PATIENCE = 1000;
 
 worker.addEventListener("install", event => event.waitUntil(keep()));
 worker.addEventListener("activate", event => event.waitUntil(takeOver()));
@@ -46,11 +48,27 @@ async function fetchInto(cache, name) {
   await cache.put(name, response);
 }
 
+/** Every page waits for this. */
 async function takeOver() {
+  await patiently(removeOthers());
+  await worker.clients.claim();
+}
+
+async function removeOthers() {
   const current = await version;
   const old = (await caches.keys()).filter(name => name.startsWith(versions) && name !== current);
   await Promise.all(old.map(name => caches.delete(name)));
-  await worker.clients.claim();
+}
+
+/**
+ * The promise's value; nothing if it fails or takes long.
+ * @template T
+ * @param {Promise<T>} promise
+ * @returns {Promise<T | void>}
+ */
+function patiently(promise) {
+  const late = new Promise(resolve => setTimeout(resolve, PATIENCE));
+  return Promise.race([promise, late]).catch(() => {});
 }
 
 /** @param {string} url */
@@ -62,6 +80,6 @@ function nameOf(url) {
 
 /** @param {string} name @param {Request} request */
 async function answer(name, request) {
-  const kept = await caches.match(new URL(name, scope), { cacheName: await version });
+  const kept = await patiently(caches.match(new URL(name, scope), { cacheName: await version }));
   return kept ?? fetch(request);
 }
