@@ -8,7 +8,7 @@ from benchmarks.contenders import OURS
 from benchmarks.report import keys_of, milliseconds
 from benchmarks.results import ModelResult, Results
 
-WIDTH, LABEL, BAR, GAP, VALUE = 760, 210, 16, 14, 130
+WIDTH, LABEL, BAR, GAP, VALUE = 780, 230, 16, 14, 130
 COLOURS = ("#2f6fde", "#12a594", "#e5484d", "#f0a020", "#8e6bd8")
 TEXT = "#808590"
 
