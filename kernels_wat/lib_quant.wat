@@ -240,7 +240,7 @@
       (if (i32.and (call $multiplies_bytes! (local.get $wide)) (local.get $fours))
         (then
           (local.set $start (i32.add (local.get $panel) (local.get $size)))
-          (call $quads! (local.get $panel) (local.get $start) (local.get $pw) (local.get $pb) (local.get $flip4))))
+          (call $panel_of_fours! (local.get $panel) (local.get $start) (local.get $pw) (local.get $pb) (local.get $flip4))))
       (local.set $a (local.get $place))
       (local.set $py (local.get $y))
       (local.set $left (local.get $rows))
@@ -260,7 +260,7 @@
             (then
               (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
               (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
-                (call $quads4x8! (local.get $a) (local.get $panel) (i32.add (local.get $a) (local.get $used))
+                (call $fours4x8! (local.get $a) (local.get $panel) (i32.add (local.get $a) (local.get $used))
                   (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                   (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
               (br $summed)))

@@ -10,7 +10,7 @@
 ;; Tiles     four pixels by eight channels for the 3×3 kernels. Windows that touch the padding, or have their signs
 ;;           flipped, are copied to the scratch.
 ;;           Where the tier multiplies bytes, and W fits into them, calls of several rows keep W as bytes in the scratch of
-;;           their second row, and tiles flip signs themselves: see $dw_quads!
+;;           their second row, and tiles flip signs themselves: see $dw_weights!
 (module
   ;; Channels 0 to 3 and 4 to 7 of two pixels as pairs.
   (func $pairs_low! (param $a v128) (param $b v128) (result v128)
@@ -399,7 +399,7 @@
     (local $base v128) (local $vfx v128)
     (local $m i32) (local $image i32) (local $top i32) (local $out i32) (local $place i32) (local $wide i32)
     (local $ox i32) (local $left i32) (local $columns i32) (local $from i32) (local $line i32) (local $each i32)
-    (local $spill i32) (local $touch i32) (local $next i32) (local $flip4 i32) (local $fours i32) (local $quads i32)
+    (local $spill i32) (local $touch i32) (local $next i32) (local $flip4 i32) (local $fours i32) (local $bytes i32)
     (local $flip v128)
     (local.set $base (call $base! (local.get $zy)))
     (local.set $touch (call $touch! (local.get $lo) (local.get $hi) (local.get $zy) (local.get $fy)))
@@ -425,14 +425,14 @@
         (then
           (local.set $flip4 (call $dot4_flip!))
           (local.set $flip (call $flip! (i32.xor (local.get $fx) (local.get $flip4))))
-          (local.set $quads (i32.add (local.get $spill) (i32.const 176)))
+          (local.set $bytes (i32.add (local.get $spill) (i32.const 176)))
           (if
             (i32.and
               (i32.and (local.get $wide) (i32.ge_s (local.get $flip4) (i32.const 0)))
               (i32.ge_u (i32.sub (local.get $m1) (local.get $m0)) (i32.const 2)))
             (then
               (local.set $fours
-                (call $dw_quads! (local.get $quads) (local.get $w) (local.get $b) (local.get $c) (local.get $flip4)))
+                (call $dw_weights! (local.get $bytes) (local.get $w) (local.get $b) (local.get $c) (local.get $flip4)))
               ;; Tiles flip signs themselves.
               (if (local.get $fours)
                 (then (local.set $fx (i32.const 0)) (local.set $vfx (v128.const i64x2 0 0))))))))
@@ -476,17 +476,10 @@
                   (local.set $line (i32.mul (local.get $columns) (local.get $c)))))
               (if (i32.and (call $multiplies_bytes! (i32.const 0)) (local.get $fours))
                 (then
-                  (if (i32.eq (local.get $sw) (i32.const 1))
-                    (then
-                      (call $dw_fours! (i32.const 1) (local.get $out) (local.get $py) (local.get $from)
-                        (local.get $line) (local.get $c) (local.get $quads) (local.get $s)
-                        (local.get $base) (local.get $flip) (local.get $c)
-                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
-                    (else
-                      (call $dw_fours! (i32.const 2) (local.get $out) (local.get $py) (local.get $from)
-                        (local.get $line) (local.get $c) (local.get $quads) (local.get $s)
-                        (local.get $base) (local.get $flip) (local.get $c)
-                        (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))))
+                  (call $dw_fours! (local.get $sw) (local.get $out) (local.get $py) (local.get $from)
+                    (local.get $line) (local.get $c) (local.get $bytes) (local.get $s)
+                    (local.get $base) (local.get $flip) (local.get $c)
+                    (i32.sub (local.get $ow) (local.get $ox)) (local.get $spill) (local.get $touch)))
                 (else
                   (if (i32.eq (local.get $sw) (i32.const 1))
                     (then

@@ -160,7 +160,7 @@ def code_of(assembled: build.Assembled) -> dict[str, bytes]:
     return {name: assembled.module.wasm[i:j] for name, (i, j) in zip(assembled.code_sizes, bodies, strict=True)}
 
 
-@pytest.mark.parametrize(("tier", "limit"), [("simd128", 119_000), ("relaxed", 128_000)])
+@pytest.mark.parametrize(("tier", "limit"), [("simd128", 119_000), ("relaxed", 127_000)])
 def test_module_stays_small(tier: str, limit: int):
     """The limits and their reasons stand in kernels_wat/README.md."""
     assert len(kernel_module.load_kernels(tier).wasm) <= limit
@@ -170,8 +170,8 @@ def test_tiers_define_the_multiply_add_and_what_changes_no_bit():
     """A tier's own: what a·b + c means, which shows in the bits; a tile's rows, the order and the width of products."""
     for tier in kernel_module.TIERS:
         own = [s for s in build.read_sources(kernel_module.SOURCES[0], tier) if s.file.endswith(f"tier/{tier}.wat")]
-        functions = set(wat.read_module(own).functions) - {"$dot4_of!"}
-        assert functions == {"$madd!", "$madd2!", "$tile_rows!", "$has_dot4!", "$dot4!", "$dot4_flip!"}
+        common = {"$madd!", "$madd2!", "$tile_rows!", "$has_dot4!", "$dot4!", "$dot4_flip!"}
+        assert set(wat.read_module(own).functions) == common | ({"$dot4_of!"} if tier == "relaxed" else set())
 
 
 def test_tiers_differ_where_they_multiply_and_add_only():
