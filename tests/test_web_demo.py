@@ -196,11 +196,22 @@ def test_a_new_version_takes_over_as_a_whole(demo: Page, site: Site, tmp_path: P
     assert len(again.evaluate("caches.keys()")) == 1, "the old version is gone"
 
 
-# What a page does that was closed in the middle of a write: nothing of the storage answers the service worker.
+# What a page does that was closed in the middle of a write: the storage does not answer the service worker.
 BLOCKED = b"""
 if (!self.document)
   for (const method of ["keys", "delete", "match"])
     CacheStorage.prototype[method] = () => new Promise(() => {});
+"""
+
+# It answers, but later than the service worker waits for it alone.
+LATE = b"""
+if (!self.document) {
+  const { match } = CacheStorage.prototype;
+  CacheStorage.prototype.match = async function (...args) {
+    await new Promise(resolve => setTimeout(resolve, 1500));
+    return match.apply(this, args);
+  };
+}
 """
 
 
@@ -216,6 +227,21 @@ def test_a_storage_that_does_not_answer_keeps_nobody_from_the_page(demo: Page, s
     open_demo(again, site)
     again.get_by_role("button", name="Draw a 4").click()
     expect(again.locator("#answer")).to_have_text("4")
+
+
+@pytest.mark.parametrize("site_is", ["gone", "newer"])
+def test_a_late_storage_still_gives_the_files_of_one_version(site_is: str, demo: Page, site: Site) -> None:
+    site.files["files.js"] += LATE
+    open_demo(demo, site)
+    wait_until_kept(demo)
+    for path in [path for path in site.files if path != "sw.js"]:
+        if site_is == "gone":
+            del site.files[path]
+        else:
+            site.files[path] += b" "
+    open_demo(demo, site)
+    demo.get_by_role("button", name="Draw a 4").click()
+    expect(demo.locator("#answer")).to_have_text("4")
 
 
 def expect_waiting(page: Page) -> None:

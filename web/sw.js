@@ -32,11 +32,11 @@ async function nameVersion() {
 
 async function keep() {
   const cache = await caches.open(await version);
-  await Promise.all(Object.keys(files).map(name => fetchInto(cache, name)));
+  await Promise.all(Object.keys(files).map(async name => cache.put(name, await fetchOwn(name))));
 }
 
-/** @param {Cache} cache @param {string} name */
-async function fetchInto(cache, name) {
+/** A file of this version from the network. @param {string} name */
+async function fetchOwn(name) {
   const hash = files[name].match(/../g)?.map(byte => Number.parseInt(byte, 16));
   const integrity = hash ? `sha256-${btoa(String.fromCharCode(...hash))}` : "";
   // A server may redirect index.html to its folder, and a page cannot be answered with a redirection.
@@ -45,7 +45,7 @@ async function fetchInto(cache, name) {
     integrity,
   });
   if (!response.ok) throw new Error(`${name}: the server answered ${response.status}`);
-  await cache.put(name, response);
+  return response;
 }
 
 /** Every page waits for this. */
@@ -78,8 +78,17 @@ function nameOf(url) {
   return address.startsWith(scope) ? address.slice(scope.length) || "index.html" : "";
 }
 
-/** @param {string} name @param {Request} request */
+/**
+ * What is kept; the network's file of the same version if that comes sooner than a late storage.
+ * @param {string} name @param {Request} request
+ */
 async function answer(name, request) {
-  const kept = await patiently(caches.match(new URL(name, scope), { cacheName: await version }));
+  const kept = find(name, request);
+  return (await patiently(kept)) ?? Promise.any([kept, fetchOwn(name)]);
+}
+
+/** @param {string} name @param {Request} request for a file that is not kept any more */
+async function find(name, request) {
+  const kept = await caches.match(new URL(name, scope), { cacheName: await version });
   return kept ?? fetch(request);
 }
