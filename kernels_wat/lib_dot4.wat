@@ -153,7 +153,8 @@
         (v128.store offset=16 (i32.add (local.get $to) (local.get $k)) (call $pairs_high! (local.get $n) (local.get $r)))
         (local.set $c0
           (i32x4.sub (local.get $c0)
-            (call $dot4! (v128.load (i32.add (local.get $to) (local.get $k))) (local.get $more) (i32x4.splat (i32.const 0)))))
+            (call $dot4! (v128.load (i32.add (local.get $to) (local.get $k))) (local.get $more)
+              (i32x4.splat (i32.const 0)))))
         (local.set $c1
           (i32x4.sub (local.get $c1)
             (call $dot4! (v128.load offset=16 (i32.add (local.get $to) (local.get $k))) (local.get $more)
@@ -300,8 +301,8 @@
     (local.get $l0) (local.get $h0) (local.get $l1) (local.get $h1)
     (local.get $l2) (local.get $h2) (local.get $l3) (local.get $h3))
 
-  ;; Four neighbouring output pixels, all channels, of a 3×3 kernel with strides of columns sw, 1 or 2; w by $dw_weights!, all else
-  ;; as for $dw_tile1!
+  ;; Four neighbouring output pixels, all channels, of a 3×3 kernel with strides of columns sw, 1 or 2; w by $dw_weights!,
+  ;; all else as for $dw_tile1!
   (func $dw_fours! (param $sw i32) (param $y i32) (param $ld i32) (param $x i32) (param $dx i32) (param $px i32)
                    (param $w i32) (param $ms i32) (param $base v128) (param $flip v128)
                    (param $c i32) (param $rows i32) (param $spill i32) (param $touch i32)

@@ -5,7 +5,8 @@
 ;;           b holds the correction for the zero point of A, see i8_qgemm_bias
 ;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: $block_bytes! for each block of r rows
 ;; Writes    exactly Y[r·m0:r·m1, 0:n] up to row m, and the scratch of these blocks
-;; Tiles     four interleaved rows by one panel, both as int16; as bytes where the tier multiplies those, W is int8 and m > 1
+;; Tiles     four interleaved rows by one panel, both as int16; as bytes where the tier multiplies those, W is int8 and
+;;           there are several rows
 (module
   (func $i8_qgemm!
     (param $requantize (ref $requantize)) (param $clip (ref $clip)) (param $bound (ref $bound)) (param $wide i32)
@@ -14,7 +15,8 @@
     (param $m i32) (param $r i32) (param $k i32) (param $n i32) (param $lda i32) (param $ldc i32) (param $m0 i32) (param $m1 i32)
     (local $vfa v128)
     (local $i i32) (local $last i32) (local $rows i32) (local $k8 i32) (local $place i32) (local $to i32) (local $rest i32)
-    (local $p i32) (local $p1 i32) (local $p2 i32) (local $p3 i32) (local $final i32) (local $panel i32) (local $flip4 i32) (local $fours i32)
+    (local $p i32) (local $p1 i32) (local $p2 i32) (local $p3 i32) (local $final i32) (local $panel i32)
+    (local $flip4 i32) (local $fours i32)
     (local.set $vfa (call $flip16! (local.get $fa)))
     (if (call $multiplies_bytes! (local.get $wide))
       (then
