@@ -47,6 +47,20 @@ def conv_graph(size: int = 9) -> Graph:
     return builder.build()
 
 
+def winograd_graph(size: int = 9) -> Graph:
+    """Minimal filtering, whose kernel needs scratch, of many pixels by few filters (y), and of few by many (m)."""
+    random = np.random.default_rng(2)
+    builder = registry.builder("winograd")
+    value = builder.input("x", TensorType(DType.FLOAT, (1, 4, size, size)))
+    for name, filters in (("y", 48), ("m", 200)):
+        w = builder.constant(random.standard_normal((filters, value.shape[1], 3, 3)).astype(np.float32), "w")
+        window = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
+        y = builder.add1("Conv", value, w, **window, winograd=True)
+        builder.output(name, y)
+        value = builder.add1("Slice", y, starts=(0,) * 4, sizes=(1, filters, 5, 5), steps=(1,) * 4)
+    return builder.build()
+
+
 def add_graph(dtype: DType, rows: int = 2) -> Graph:
     """z = a + b, both of shape [rows, 3], for an integer or float type."""
     builder = registry.builder("add")

@@ -6,6 +6,7 @@ so and uses the text.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,53 @@ def test_conv(case, seed):
     magnitude = exact(*(None if a is None else np.abs(a) for a in case.inputs))
     bound = Sum(w[0].size + 2, magnitude)(magnitude)
     assert_within(evaluate(Case(case.op, case.inputs, attrs)), exact(x, w, bias, residual), bound)
+
+
+def filtered(x: Array, w: Array, pads: tuple[int, ...]) -> Array:
+    """What minimal filtering makes of the absolute values of everything that it adds, [N, M, OH, OW] in float64."""
+    across = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]])
+    halves = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0, 0, 1]])
+    back = np.array([[1, 1, 1, 0], [0, 1, 1, 1]])
+    size = [x.shape[2 + i] + pads[i] + pads[2 + i] - 2 for i in range(2)]
+    inputs = np.abs(np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2] + 1), (pads[1], pads[3] + 1))).astype(np.float64))
+    u = halves @ np.abs(w.astype(np.float64)) @ halves.T
+    y = np.zeros((x.shape[0], w.shape[0], size[0] + 1, size[1] + 1))
+    for i, j in itertools.product(range(0, size[0], 2), range(0, size[1], 2)):
+        v = across @ inputs[:, :, i : i + 4, j : j + 4] @ across.T
+        y[:, :, i : i + 2, j : j + 2] = back @ np.einsum("ncij,mcij->nmij", v, u) @ back.T
+    return y[:, :, : size[0], : size[1]]
+
+
+@given(conv.winograd(), st.integers(0, 99))
+def test_minimal_filtering(case, seed):
+    """γ of the number of operations that a product goes through times what absolute values would give."""
+    case = ordinary(case, seed)
+    (x, w, bias, residual), attrs = case.inputs, {**case.attrs, "clamp": Clamp()}
+    assert x is not None
+    assert w is not None
+    window = {name: attrs[name] for name in ("strides", "pads", "dilations")}
+    exact = oracle("Conv", [a for a in (x, w, bias) if a is not None], **window)
+    magnitude = filtered(x, w, attrs["pads"]) + (0 if bias is None else np.abs(bias)[:, None, None])
+    if residual is not None:
+        exact, magnitude = exact + residual, magnitude + np.abs(residual)
+    # Two sums for an input, four for a filter, a product and its sums, four for an output, bias and residual.
+    bound = Sum(2 + 4 + 1 + w.shape[1] + 4 + 2, magnitude)(magnitude)
+    assert_within(evaluate(Case(case.op, case.inputs, attrs)), exact, bound)
+
+
+@pytest.mark.parametrize("channels", [16, 64, 256])
+@pytest.mark.parametrize("floor", [-np.inf, 0.0], ids=["normal", "rectified"])
+def test_minimal_filtering_is_more_accurate_than_the_direct_sum(floor: float, channels: int):
+    random = np.random.default_rng(channels)
+    x = np.maximum(random.standard_normal((1, channels, 12, 12), np.float32), np.float32(floor))
+    w = random.standard_normal((16, channels, 3, 3), np.float32)
+    window = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
+    exact = oracle("Conv", [x, w], **window)
+    direct, minimal = (
+        np.abs(evaluate(Case("Conv", (x, w), {**window, "winograd": winograd})) - exact).max()
+        for winograd in (False, True)
+    )
+    assert minimal < direct
 
 
 @given(linear.matmul(True), st.integers(0, 99))

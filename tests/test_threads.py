@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tinyinfer
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
-from tests.models import conv_graph, reference
+from tests.models import conv_graph, reference, winograd_graph
 from tinyinfer import InferenceSession, compiler, registry
 from tinyinfer.errors import EngineError, WatError
 from tinyinfer.types import DType, TensorType
@@ -121,9 +121,11 @@ def test_splits_are_kept_in_files() -> None:
     plan = shared(compiler.lower(conv_graph()))
     assert {step.split.extent is None for step in plan.steps if step.split} == {True}
     columns = replace(plan.steps[0], split=Split(3, 8, 2, ((0, 4), (1, 96))))
-    plan = replace(plan, steps=(*plan.steps, columns))
-    again = tinf.decode(tinf.encode(tinf.ModelFile("m", (plan,), {}, {})))
-    assert again.plans[0].steps == plan.steps
+    scratch = replace(plan.steps[0], split=Split(2, 1), scratch=1)
+    plan = replace(plan, steps=(*plan.steps, columns, scratch), scratch_bytes=192)
+    (again,) = tinf.decode(tinf.encode(tinf.ModelFile("m", (plan,), {}, {}))).plans
+    assert again.steps == plan.steps
+    assert again.scratch_bytes == plan.scratch_bytes
 
 
 # ── the module over a shared memory ──────────────────────────────────────────────────────────────────────────────────
@@ -158,6 +160,23 @@ def test_models_have_the_bits_of_the_reference(tier: str, threads: int, tmp_path
     outputs = InferenceSession(file, tier=tier, threads=threads).run(feeds)
     for name, expected in reference(model.optimized[0], feeds, tier).items():
         assert_same_bits(outputs[name], expected, f"{name} with {threads} threads on {tier}")
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_thread_has_scratch_of_its_own(tier: str) -> None:
+    graph = winograd_graph(22)
+    plan = shared(compiler.lower(graph))
+    steps = [step for step in plan.steps if step.scratch is not None]
+    assert [step.split and step.split.extent is None for step in steps] == [True, False]
+    feeds = {"x": np.random.default_rng(3).standard_normal((1, 4, 22, 22)).astype(np.float32)}
+    runner = PlanRunner(plan, load_kernels(tier), "wasmtime", threads=3)
+    outputs = runner.run(feeds)
+    for name, expected in reference(graph, feeds, tier).items():
+        assert_same_bits(outputs[name], expected, name)
+    for thread in (1, 2):
+        first = plan.memory_bytes + (thread - 1) * plan.scratch_bytes
+        assert runner.memory[first : first + plan.scratch_bytes].any()
+    assert runner.memory.size == plan.memory_for(3)
 
 
 def test_a_plan_without_steps_keeps_its_memory() -> None:

@@ -27,11 +27,11 @@ def product(m: int, k: int, n: int) -> Case:
     return Case("MatMul", inputs, {"clamp": Clamp(-30.0, 30.0)}, frozenset({1, 2}))
 
 
-def convolution(channels: int, filters: int, height: int, width: int, stride: int = 1) -> Case:
+def convolution(channels: int, filters: int, height: int, width: int, stride: int = 1, **attributes: bool) -> Case:
     out = [(extent - 1) // stride + 1 for extent in (height, width)]
     inputs = (random(2, channels, height, width), random(filters, channels, 3, 3), random(filters))
     attrs = {"strides": (stride,) * 2, "pads": (1,) * 4, "dilations": (1, 1), "group": 1, "clamp": Clamp(-99.0, 99.0)}
-    return Case("Conv", (*inputs, random(2, filters, *out)), attrs, frozenset({1, 2}))
+    return Case("Conv", (*inputs, random(2, filters, *out)), {**attrs, **attributes}, frozenset({1, 2}))
 
 
 # Weights come in groups of columns and, if rows are long, in parts of rows.
@@ -65,6 +65,13 @@ def test_large_convolution(size: int, stride: int, engine: str, tier: str) -> No
     assert case.inputs[1] is not None
     assert case.inputs[1].nbytes > LARGE
     check_case(case, engine, "f32_conv", size // 2, tier)
+
+
+# Blocks are of 12 tiles with 1056 channels, and two images of 9 × 7 have 40.
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize(("channels", "filters", "height", "width"), [(1056, 9, 9, 7), (20, 21, 26, 25)])
+def test_minimal_filtering(channels: int, filters: int, height: int, width: int, engine: str, tier: str) -> None:
+    check_case(convolution(channels, filters, height, width, winograd=True), engine, "f32_winograd", height, tier)
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,10 @@ import tinyinfer
 from tests.browser_sessions import BOTH, FEEDS, SIZE, assert_posted, attempt, serve_sessions, shared_tinf
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits, shared
-from tests.models import conv_graph, reference, tiny_graph
+from tests.models import conv_graph, reference, tiny_graph, winograd_graph
 from tests.website import Few, Site, answering_workers, assert_no_workers, run_in_browser
 from tinyinfer import compiler
+from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend import tinf
 from tinyinfer.wasm_backend.kernel_module import TIERS, hashes
 
@@ -60,8 +61,11 @@ def test_convolutions_have_the_bits_of_the_reference(worker: bool, threads: int,
 
 
 @BOTH
-def test_every_run_gives_the_same(worker: bool, page: Page, site: Site) -> None:
-    """Threads wake and fall asleep between runs, and meet them at any moment; a page cannot sleep meanwhile."""
+@pytest.mark.parametrize("graph", [conv_graph, winograd_graph])
+def test_every_run_gives_the_same(graph: Callable[[int], Graph], worker: bool, page: Page, site: Site) -> None:
+    """Threads wake and fall asleep between runs, and meet them at any moment; a page cannot sleep meanwhile. Where
+    kernels need scratch, threads have one each."""
+    site.files["model.tinf"] = shared_tinf(graph(SIZE))
     body = """const alone = await create({ threads: 1 });
         const team = await create({ threads: 3 });
         const expected = await alone.run({ x });

@@ -12,7 +12,8 @@ import { Sha256 } from "./sha256.js";
  *
  * @typedef {object} Opening
  * @property {string} source the model's name in messages
- * @property {boolean} shared whether threads will share its memory
+ * @property {number} threads how many will run it
+ * @property {boolean} shared whether they will share its memory
  * @property {string} [sha256] the only content to accept
  *
  * @typedef {object} Kernels
@@ -142,12 +143,12 @@ class Loader {
   #memory = /** @type {any} */ (undefined);
 
   /** @param {Opening} opening */
-  constructor({ source, shared, sha256 }) {
+  constructor({ source, threads, shared, sha256 }) {
     this.#source = source;
     this.#wanted = sha256;
     this.#hash = sha256 ? new Sha256() : undefined;
     this.#reader = new ModelReader(source, model => {
-      this.#memory = allocate(model, shared);
+      this.#memory = allocate(model, threads, shared);
       return new Uint8Array(this.#memory.buffer, model.plans[0].weights, model.size);
     });
   }

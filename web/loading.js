@@ -56,12 +56,12 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
     const send = async () => {
       if (typeof model !== "string") {
         // Once, whatever becomes of the kernels: the buffer may be gone.
-        const opening = { source: "the model's buffer", shared, sha256 };
+        const opening = { source: "the model's buffer", threads, shared, sha256 };
         const box = new Box(false);
         buffer ??= handOver({ box, pieces: cut(model, transfer, box) }, opening, host, watch, () => false);
         return buffer;
       }
-      const opening = { source: model, shared, sha256 };
+      const opening = { source: model, threads, shared, sha256 };
       return handOver(await find(model), opening, host, watch, () => number < attempts);
     };
     const [compiled, taken] = await Promise.all([kernels, send()]);

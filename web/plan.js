@@ -34,6 +34,7 @@ export const TYPES = {
  * @property {number} node index in `nodes`
  * @property {number[]} args
  * @property {number[]} [split] how the call may be cut, see `tinyinfer/wasm_backend/split.py`
+ * @property {number} [scratch] the argument that is the address of memory of which each thread needs its own
  *
  * @typedef {object} Plan a flat list of kernel calls with absolute addresses, for one set of shapes
  * @property {Binding[]} inputs
@@ -43,6 +44,7 @@ export const TYPES = {
  * @property {number} weights where the weights begin
  * @property {number} arena where they end and tensors begin
  * @property {number} memory bytes of linear memory, a multiple of the page size
+ * @property {number} scratch bytes behind it that each thread but the first has to itself
  *
  * @typedef {object} Model
  * @property {string} name
@@ -200,21 +202,22 @@ function measure({ __metadata__, ...tensors }) {
  * @param {number} size bytes of weights
  * @returns {Plan}
  */
-function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory }, functions, size) {
-  const fits = [weights, arena, memory].every(isCount) && weights + size <= memory && arena <= memory;
+function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory, scratch: each }, functions, size) {
+  const fits = [weights, arena, memory, each].every(isCount) && weights + size <= memory && arena <= memory;
   need(fits && memory % PAGE === 0 && memory <= 2 ** 32, `memory map ${weights}, ${arena}, ${memory}`);
   return {
     inputs: inputs.map((/** @type {any} */ b) => readBinding(b, memory)),
     outputs: outputs.map((/** @type {any} */ b) => readBinding(b, memory)),
-    steps: steps.map((/** @type {any} */ [index, node, args, split], /** @type {number} */ i) => {
+    steps: steps.map((/** @type {any} */ [index, node, args, split, scratch], /** @type {number} */ i) => {
       need(typeof functions[index] === "string" && nodes[node], `step ${i}`);
       // Number() also reads the names of the floats that JSON lacks.
-      return { kernel: functions[index], node, args: args.map(Number), split };
+      return { kernel: functions[index], node, args: args.map(Number), split, scratch };
     }),
     nodes,
     weights,
     arena,
     memory,
+    scratch: each,
   };
 }
 

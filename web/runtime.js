@@ -41,8 +41,8 @@ export class Runtime {
    * @throws {PlanError} when a step does not fit its kernel
    */
   constructor(model, memory, module, { exports }, threads, onFailure) {
-    const plans = model.plans.map(({ steps }) => steps);
-    this.threads = plans.flat().some(step => step.split) ? threads : 1;
+    const plans = model.plans.map(({ steps, memory, scratch }) => ({ steps, memory, scratch }));
+    this.threads = plans.some(({ steps }) => steps.some(step => step.split)) ? threads : 1;
     this.#plans = model.plans;
     this.#calls = model.plans.map(plan => plan.steps.map(step => bind(step, exports, model.name)));
     this.#places = new Places(model.plans, memory.buffer);
@@ -137,13 +137,15 @@ export class Runtime {
 /**
  * A memory big enough for every plan.
  * @param {Model} model
- * @param {boolean} shared
+ * @param {number} threads
+ * @param {boolean} shared between them
  * @throws {EngineError} when it is not to be had
  */
-export function allocate({ plans }, shared) {
-  const bytes = Math.max(...plans.map(plan => plan.memory));
+export function allocate({ plans }, threads, shared) {
+  const bytes = Math.max(...plans.map(({ memory, scratch }) => memory + (threads - 1) * scratch));
+  const pages = Math.ceil(bytes / PAGE);
   try {
-    return new WebAssembly.Memory({ initial: bytes / PAGE, maximum: bytes / PAGE, shared });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch {
     throw new EngineError(
       `the browser did not give the ${(bytes / 2 ** 20).toFixed(1)} MiB of memory that the model needs`,

@@ -7,7 +7,7 @@
 import { startWorker } from "./worker.js";
 
 /**
- * @typedef {import("./plan.js").Step} Step
+ * @typedef {Pick<import("./plan.js").Plan, "steps" | "memory" | "scratch">} Plan
  * @typedef {{kernel: (...args: number[]) => void, args: number[], step: number}} Call
  * @typedef {{first: number, pieces: Call[][]}} Region the calls of each piece; how many pieces its thread had before
  * @typedef {{regions: Region[], end: number}} Task a region for each thread; the pieces of a run up to its end
@@ -16,7 +16,7 @@ import { startWorker } from "./worker.js";
  * @typedef {object} Membership what a new thread is told
  * @property {WebAssembly.Module} module
  * @property {WebAssembly.Memory} memory
- * @property {Step[][]} plans
+ * @property {Plan[]} plans
  * @property {number} threads
  * @property {SharedArrayBuffer} buffer the words, then times of the steps' ends (float64)
  * @property {number} thread which of them; 0 begins the runs
@@ -78,27 +78,30 @@ function cut(args, [most, width, extent, ...moves], threads) {
 
 /**
  * Steps that are not cut make one piece with those after them.
- * @param {Step[]} plan
+ * @param {Plan} plan
  * @param {WebAssembly.Exports} exports
  * @param {number} threads
+ * @param {number} thread which of them makes the calls
  * @returns {Omit<Job, "word">}
  */
-function distribute(plan, exports, threads) {
+function distribute({ steps, memory, scratch: each }, exports, threads, thread) {
   const tasks = /** @type {Task[]} */ ([]);
   const counts = Array(threads).fill(0);
   let end = 0;
   /** @type {Call[] | undefined} */
   let whole;
-  for (const [step, { kernel: name, args, split }] of plan.entries()) {
+  for (const [step, { kernel: name, args: all, split, scratch }] of steps.entries()) {
     const kernel = /** @type {Call["kernel"]} */ (exports[name]);
+    const own = thread ? memory + (thread - 1) * each : undefined;
+    const args = all.map((value, i) => (i === scratch ? (own ?? value) : value));
     if (whole && !split) {
       whole.push({ kernel, args, step });
       continue;
     }
     const cuts = split ? cut(args, split, threads) : [[args]];
-    const regions = counts.map((first, thread) => {
-      const pieces = (cuts[thread] ?? []).map(args => [{ kernel, args, step }]);
-      counts[thread] += pieces.length;
+    const regions = counts.map((first, i) => {
+      const pieces = (cuts[i] ?? []).map(args => [{ kernel, args, step }]);
+      counts[i] += pieces.length;
       end += pieces.length;
       return { first, pieces };
     });
@@ -131,7 +134,7 @@ export class Team {
     this.#times = new Float64Array(buffer, 4 * lineOf(plans.length, threads));
     this.#jobs = plans.map((plan, i) => ({
       word: lineOf(i, threads),
-      ...distribute(plan, exports, threads),
+      ...distribute(plan, exports, threads, thread),
     }));
   }
 
@@ -283,7 +286,7 @@ function mayWait() {
  */
 export function gather(shared, exports, onFailure) {
   const { plans, threads } = shared;
-  const steps = Math.max(...plans.map(({ length }) => length));
+  const steps = Math.max(...plans.map(({ steps }) => steps.length));
   const buffer = new SharedArrayBuffer(4 * lineOf(plans.length, threads) + 8 * steps);
   const workers = [];
   for (let thread = 1; thread < threads; thread++) {

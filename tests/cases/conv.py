@@ -93,7 +93,22 @@ def conv_transpose(draw: st.DrawFn, kind: str) -> Case:
     return Case("ConvTranspose", (x, w, bias), {**attrs, "clamp": draw(CLAMPS)}, draw(CONSTANTS))
 
 
+@st.composite
+def winograd(draw: st.DrawFn) -> Case:
+    """Odd and even outputs, from a single one up; filters that fill panels or not; padding on all sides."""
+    pads = tuple(draw(st.integers(0, 3)) for _ in range(4))
+    size = [draw(near(2, 8, most=14)) for _ in range(2)]
+    out = [size[i] + pads[i] + pads[2 + i] - 2 for i in range(2)]
+    assume(min(out) > 0)
+    batch, depth, filters = draw(st.integers(1, 2)), draw(near(4, 8, most=13)), draw(near(8, most=19))
+    x, w = draw(tensors((batch, depth, *size))), draw(tensors((filters, depth, 3, 3)))
+    bias, residual = draw(st.none() | tensors((filters,))), draw(st.none() | tensors((batch, filters, *out)))
+    attrs = {"strides": (1, 1), "pads": pads, "dilations": (1, 1), "clamp": draw(CLAMPS), "winograd": True}
+    return Case("Conv", (x, w, bias, residual), attrs, draw(CONSTANTS))
+
+
 CASES = {
     "f32_conv": st.one_of(conv("general"), conv_transpose("general")),
+    "f32_winograd": winograd(),
     "f32_dwconv": st.one_of(conv("depthwise"), conv_transpose("depthwise")),
 }

@@ -17,8 +17,12 @@ def conv(
     dilations: tuple[int, ...],
     group: int = 1,
     clamp: Clamp = Clamp(),
+    winograd: bool = False,
 ) -> TensorType:
-    """Y = clamp(Conv(X, W) + B + residual). ONNX Conv with `auto_pad` resolved to `pads` (all begins, all ends)."""
+    """Y = clamp(Conv(X, W) + B + residual). ONNX Conv with `auto_pad` resolved to `pads` (all begins, all ends).
+
+    `winograd`: computed by minimal filtering, which is another order of roundings; only for plain 3×3 kernels.
+    """
     spatial = x.rank - 2
     check.require(spatial in (1, 2), f"X is {x}: only 1-D and 2-D convolution, rank 3 or 4, is supported")
     check.require(w.rank == x.rank, f"W is {w}; expected rank {x.rank} as X {x}")
@@ -35,6 +39,11 @@ def conv(
     )
     if bias is not None:
         check.require(bias.shape == (filters,), f"B is {bias}; expected one value for each of {filters} filters")
+    if winograd:
+        check.require(
+            w.shape[2:] == (3, 3) and {*strides, *dilations, group} == {1},
+            f"winograd: W is {w}, strides={strides}, dilations={dilations}, group={group}; needs 3×3 and 1 of each",
+        )
     out = tuple(
         (x.shape[2 + i] + pads[i] + pads[spatial + i] - dilations[i] * (w.shape[2 + i] - 1) - 1) // strides[i] + 1
         for i in range(spatial)

@@ -19,6 +19,7 @@ from tinyinfer.passes import (
     quantized,
     residual,
     weight_only,
+    winograd,
 )
 from tinyinfer.passes.common import merge_equal
 from tinyinfer.passes.concatenation import nest
@@ -51,6 +52,7 @@ RULES: dict[str, list[rewrite.Rule]] = {
     "residual": residual.RULES,
     "clamp": clamp.RULES,
     "weight only": weight_only.RULES,
+    "winograd": winograd.RULES,
 }
 
 PIPELINE: list[Pass] = [
@@ -83,6 +85,7 @@ PIPELINE: list[Pass] = [
     ),
     _rules("fusion", "add residuals and clamp inside the producing kernel", [*residual.RULES, *clamp.RULES]),
     _rules("weight only", "keep quantised weights of products as bytes", weight_only.RULES),
+    _rules("winograd", "multiply less for convolutions by 3×3 filters", winograd.RULES),
 ]
 
 

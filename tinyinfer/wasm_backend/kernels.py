@@ -50,6 +50,7 @@ _TABLE = [
     *_rows("qlinear_average_pool.wat", ["x8_avgpool"], "output rows (n·oh)"),
     *_rows("conv.wat", ["f32_conv"], "output rows (n·oh)", "compute"),
     *_rows("conv_depthwise.wat", ["f32_dwconv"], "output rows (n·oh)", "compute"),
+    *_rows("conv_winograd.wat", ["f32_winograd"], "tiles of 2×2 outputs", "compute"),
     *_rows("max_pool.wat", ["f32_maxpool"], "output rows (n·oh)"),
     *_rows("average_pool.wat", ["f32_avgpool"], "output rows (n·oh)"),
     *_rows("batch_normalization.wat", ["f32_batchnorm"], "rows"),

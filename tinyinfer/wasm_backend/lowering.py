@@ -259,9 +259,15 @@ class Lowering:
         zeros.nbytes = max(zeros.nbytes, nbytes)
         return Pointer(zeros)
 
-    def scratch(self, nbytes: int, label: str = "scratch") -> Pointer:
-        """Address of uninitialised memory for the steps of this node that name it."""
-        return self._buffer(label, nbytes)
+    def scratch(self, nbytes: int, label: str = "scratch", private: bool = False) -> Pointer:
+        """Address of uninitialised memory for the steps of this node that name it.
+
+        `private` scratch holds nothing from one call to the next, and threads that share a call have one each.
+        """
+        pointer = self._buffer(label, nbytes)
+        assert isinstance(pointer.home, Buffer)
+        pointer.home.private = private
+        return pointer
 
     def step(self, kernel: str, **args: Argument) -> None:
         """One kernel call. Names must be exactly the kernel's parameters; null pointers are 0."""
@@ -357,13 +363,7 @@ class Lowering:
         return Plan(
             inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
-            steps=divide(
-                (
-                    Step(c.kernel, tuple(a.address if isinstance(a, Pointer) else a for a in c.args), c.node)
-                    for c in self._calls
-                ),
-                self._signatures,
-            ),
+            steps=divide(map(_resolved, self._calls), self._signatures),
             nodes=tuple(
                 NodePlan(n.name, n.op, tuple(_binding(v.name, self._stored[v][0]) for v in n.outputs))
                 for n in self._graph.nodes
@@ -374,8 +374,19 @@ class Lowering:
             arena_bytes=arena_bytes,
             live_bytes=live_bound(self._graph),
             memory_bytes=-(-end // PAGE) * PAGE,
+            scratch_bytes=max((align(b.nbytes + SLACK) for b in self._buffers if b.private), default=0),
             regions=tuple(Region(b.label, b.offset, b.nbytes, b.first, b.last) for b in self._buffers),
         )
+
+
+def _resolved(call: _Call) -> Step:
+    scratch = [i for i, a in enumerate(call.args) if isinstance(a, Pointer) and _is_private(a.home)]
+    args = tuple(a.address if isinstance(a, Pointer) else a for a in call.args)
+    return Step(call.kernel, args, call.node, scratch=scratch[0] if scratch else None)
+
+
+def _is_private(home: Home) -> bool:
+    return isinstance(home, Buffer) and home.private
 
 
 def _dense(pointer: Pointer, value: Value, layout: Layout | None = None) -> Strided:

@@ -37,6 +37,8 @@ class Buffer:
     last: int
     donor: Buffer | None = None
     """A buffer of an earlier step whose bytes this one takes over if the donor's last use is this one's first step."""
+    private: bool = False
+    """Whether threads that share a step need one each."""
     offset: int = -1
 
     def touch(self, step: int) -> None:

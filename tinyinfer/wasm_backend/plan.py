@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.memory import PAGE
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Split:
 class Step:
     """One kernel call: arguments in the order of the kernel's parameters, and the index of its node in `Plan.nodes`.
 
-    Without a `split` it is too little work to be shared by threads.
+    Without a `split` it is too little work to be shared by threads. Argument number `scratch` is the address of memory
+    of which each thread needs its own.
     """
 
     kernel: str
     args: tuple[int | float, ...]
     node: int
     split: Split | None = None
+    scratch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class Region:
 class Plan:
     """Everything a run needs besides the kernels.
 
-    `memory_bytes` is the whole linear memory, `live_bytes` the least that activations need (`bound.live_bound`).
-    A run writes the inputs, makes the calls in order and reads the outputs.
+    `memory_bytes` is the whole linear memory, `live_bytes` the least that activations need (`bound.live_bound`). Every
+    thread but the first has `scratch_bytes` more behind it, in the order of threads, which take the place of the
+    scratch in the arena. A run writes the inputs, makes the calls in order and reads the outputs.
     """
 
     inputs: tuple[Binding, ...]
@@ -93,12 +97,25 @@ class Plan:
     arena_bytes: int
     live_bytes: int
     memory_bytes: int
+    scratch_bytes: int = 0
     regions: tuple[Region, ...] = ()
     """The arena's buffers; empty in a plan read from a file, which does not need them."""
 
     @property
     def weight_bytes(self) -> int:
         return self.arena_offset - self.weights_offset
+
+    def memory_for(self, threads: int) -> int:
+        """Bytes of linear memory that so many threads need, whole pages."""
+        return -(-(self.memory_bytes + (threads - 1) * self.scratch_bytes) // PAGE) * PAGE
+
+    def step_of(self, step: Step, thread: int) -> Step:
+        """`step` with the scratch of a thread, which are counted from 0."""
+        if step.scratch is None or thread == 0:
+            return step
+        args = list(step.args)
+        args[step.scratch] = self.memory_bytes + (thread - 1) * self.scratch_bytes
+        return replace(step, args=tuple(args))
 
     def describe(self, parameters: Mapping[str, tuple[str, ...]]) -> str:
         """One line per step; `parameters` gives the parameter names of each kernel."""

@@ -22,7 +22,7 @@ class PlanRunner:
 
     def __init__(self, plan: Plan, kernels: KernelModule, engine: str, threads: int = 1) -> None:
         self.plan = plan
-        self._team = engines.create(engine, kernels, plan.memory_bytes, threads)
+        self._team = engines.create(engine, kernels, plan.memory_for(threads), threads)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.memory = self._team[0].memory
@@ -45,7 +45,7 @@ class PlanRunner:
                 list(self._pool.map(self._call, range(self._threads), pieces(step, self._threads)))
 
     def _call(self, thread: int, step: Step) -> None:
-        self._calls[thread][step.kernel](*step.args)
+        self._calls[thread][step.kernel](*self.plan.step_of(step, thread).args)
 
     def read(self, binding: Binding) -> Array:
         """A copy of the tensor at `binding`."""

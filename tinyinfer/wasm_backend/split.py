@@ -65,6 +65,7 @@ SHARES = {
     "gemm_x8": Shares("k rows"),
     "gemm_x4": Shares("k rows"),
     "pack": Shares("k"),
+    "winograd": Shares("k oc", 24, Columns("oc", 64, 64, {"y": "", "r": "", "b": "", "w": "k"})),
     "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
     "dwconv": Shares("ow c kh kw"),
     "qgemm": Shares("r k n"),

@@ -6,10 +6,11 @@ stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is 
     {"version": 1, "name": …, "kernels": {tier: sha256}, "metadata": {…},
      "functions": [kernel names], "plans": [plan, …]}
 
-and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…], "steps": [[function, node, [args…], split?]…],
-"nodes": [[name, op]…], "weights": address, "arena": address, "memory": bytes}. The addresses of weights and arena are
-the same in all plans. A split is [pieces, width], or [pieces, width, extent, argument, stride, …] by columns. Floats
-that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
+and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…],
+"steps": [[function, node, [args…], split?, scratch?]…], "nodes": [[name, op]…], "weights": address, "arena": address,
+"memory": bytes, "scratch": bytes}. The addresses of weights and arena are the same in all plans. A split is [pieces,
+width], or [pieces, width, extent, argument, stride, …] by columns; scratch is the number of the argument that each
+thread has its own of. Floats that JSON lacks are the strings "Infinity", "-Infinity" and "NaN".
 """
 
 from __future__ import annotations
@@ -140,13 +141,14 @@ def _encode_plan(plan: Plan, functions: Sequence[str]) -> dict[str, Any]:
         "inputs": [_encode_binding(b) for b in plan.inputs],
         "outputs": [_encode_binding(b) for b in plan.outputs],
         "steps": [
-            [index[s.kernel], s.node, [_encode_number(a) for a in s.args], *_encode_split(s.split)] for s in plan.steps
+            [index[s.kernel], s.node, [_encode_number(a) for a in s.args], *_encode_sharing(s)] for s in plan.steps
         ],
         "nodes": [[n.name, n.op] for n in plan.nodes],
         "weights": plan.weights_offset,
         "arena": plan.arena_offset,
         "live": plan.live_bytes,
         "memory": plan.memory_bytes,
+        "scratch": plan.scratch_bytes,
     }
 
 
@@ -158,8 +160,8 @@ def _decode_plan(
         inputs=tuple(_decode_binding(b) for b in plan["inputs"]),
         outputs=tuple(_decode_binding(b) for b in plan["outputs"]),
         steps=tuple(
-            Step(functions[f], tuple(_decode_number(a) for a in args), n, *_decode_split(*split))
-            for f, n, args, *split in plan["steps"]
+            Step(functions[f], tuple(_decode_number(a) for a in args), n, *_decode_sharing(*sharing))
+            for f, n, args, *sharing in plan["steps"]
         ),
         nodes=tuple(NodePlan(name, op, ()) for name, op in plan["nodes"]),
         weights=tuple(Weight(name, data, start + placed[name]) for name, data in tensors.items()),
@@ -168,6 +170,7 @@ def _decode_plan(
         arena_bytes=plan["memory"] - plan["arena"],
         live_bytes=plan["live"],
         memory_bytes=plan["memory"],
+        scratch_bytes=plan["scratch"],
     )
 
 
@@ -180,19 +183,21 @@ def _decode_binding(fields: Sequence[Any]) -> Binding:
     return Binding(name, DType(dtype), tuple(shape), offset, strides_of(shape, plain(len(shape))))
 
 
-def _encode_split(split: Split | None) -> list[list[int]]:
+def _encode_sharing(step: Step) -> list[Any]:
+    """Its split, and its scratch, which matters to those only that are split."""
+    split = step.split
     if split is None:
         return []
     columns = [] if split.extent is None else [split.extent, *itertools.chain(*split.moves)]
-    return [[split.pieces, split.width, *columns]]
+    return [[split.pieces, split.width, *columns], *([] if step.scratch is None else [step.scratch])]
 
 
-def _decode_split(fields: Sequence[int] | None = None) -> list[Split]:
+def _decode_sharing(fields: Sequence[int] | None = None, scratch: int | None = None) -> tuple[Split | None, int | None]:
     if fields is None:
-        return []
+        return None, None
     pieces, width, *columns = fields
     extent = columns[0] if columns else None
-    return [Split(pieces, width, extent, tuple(zip(columns[1::2], columns[2::2])))]
+    return Split(pieces, width, extent, tuple(zip(columns[1::2], columns[2::2]))), scratch
 
 
 def _encode_number(value: int | float) -> int | float | str:

@@ -13,6 +13,9 @@ from tinyinfer.wasm_backend.lower.movement import place_padded
 from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Rows, Strided
 from tinyinfer.wasm_backend.strides import channels_last, strides_of
 
+WINOGRAD_BLOCK = 13 << 16
+"""Bytes of transformed inputs that stay in the second-level cache while all filters are multiplied by them."""
+
 FEW_CHANNELS = 4
 """Inputs of at most this many channels are copied with their padding: taps on the border would be runs of so few."""
 
@@ -28,6 +31,10 @@ def conv(node: Node, to: Lowering) -> None:
         source = to.rows(x, layout)
         target, added = _target(to, node.output, residual)
         _pointwise(node, to, target, source, added, weights, bias)
+    elif node.attrs.get("winograd", False):
+        source = to.rows(x, layout)
+        target, added = _target(to, node.output, residual)
+        _winograd(node, to, target, source, added, weights, bias)
     elif group == x.shape[1] == node.output.shape[1]:
         pixels = to.input(x, layout)
         target, added = _target(to, node.output, residual)
@@ -99,6 +106,23 @@ def _depthwise(node: Node, to: Lowering, y: Rows, x: Pointer, r: Pointer | int, 
         "f32_dwconv",
         y=y.pointer, x=x, r=r, w=w.depthwise(to, f"{node.name}.W"), b=start(to, b, channels, node.name), **bounds(node),
         c=channels, zero=to.zeros(channels * 4), **window.geometry(node, w.shape[:2]), **_distances(node, y),
+    )  # fmt: skip
+
+
+def _winograd(node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: Filters, b: Value | None) -> None:
+    depth, filters = w.shape[2:]
+    (ih, iw), (oh, ow) = node.operands[0].shape[2:], node.output.shape[2:]
+    pt, pl = window.begins(node)
+    tiles = node.output.shape[0] * -(-oh // 2) * -(-ow // 2)
+    block = min(tiles, max(WINOGRAD_BLOCK // (16 * 4 * depth) // 12 * 12, 12))
+    inputs, weights, products = block * depth * 4 + 64, depth * 8 * 4 + 64, (block + 5) * 16 * 8 * 4
+    scratch = 16 * (inputs + weights) + products + 64 + 8 * block
+    to.step(
+        "f32_winograd",
+        y=y.pointer, x=x.pointer, w=w.panels(to, f"{node.name}.W"), b=start(to, b, filters, node.name), r=r,
+        zero=to.zeros(depth * 4), scratch=to.scratch(scratch, f"{node.name}.tiles", private=True),
+        **bounds(node), ih=ih, iw=iw, ic=depth, oh=oh, ow=ow, oc=filters, k=9 * depth, pt=pt, pl=pl, px=x.pitch,
+        **_distances(node, y), block=block, m0=0, m1=tiles,
     )  # fmt: skip
 
 
