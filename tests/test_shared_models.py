@@ -12,6 +12,7 @@ import tinyinfer
 from tinyinfer.cli.models import input_names, read_feeds
 from tinyinfer.feeds import read_arrays
 from tinyinfer.images import Preprocess, read_image
+from tinyinfer.wasm_backend.memory import PAGE
 
 MODELS = [
     "basic-pitch-nmp",
@@ -57,6 +58,16 @@ def test_every_node_is_identical_and_the_outputs_are_the_expected_ones(
     assert report.first_mismatch is None
     assert len(report.differences) == len(expected) > 0
     assert [d for d in report.differences if not d.ok] == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_peak_memory_is_near_what_the_network_needs(shared_models: Path, name: str) -> None:
+    """Weights and activations, whatever the plan, and 15 %; memory is in whole pages, and small scratch is allowed."""
+    folder = shared_models / name
+    feeds = read_feeds(folder / "io_0.npz", input_names(folder / "model.onnx"))
+    shapes = {key: array.shape for key, array in feeds.items()}
+    plan = tinyinfer.compile(folder / "model.onnx", shapes=shapes).plan
+    assert plan.memory_bytes <= 1.15 * (plan.weight_bytes + plan.live_bytes) + 2 * PAGE
 
 
 def test_photos_get_their_labels(shared_models: Path, engine: str) -> None:

@@ -13,8 +13,10 @@ from tinyinfer.wasm_backend.lower.movement import place_padded
 from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Rows, Strided
 from tinyinfer.wasm_backend.strides import channels_last, strides_of
 
-WINOGRAD_BLOCK = 13 << 16
-"""Bytes of transformed inputs that stay in the second-level cache while all filters are multiplied by them."""
+WINOGRAD_BLOCK = 60
+WINOGRAD_BYTES = 13 << 16
+"""The most tiles of a block: enough that the transform of the filters is a small part of the work. The most bytes that
+they take up: they stay in the second-level cache while all filters are multiplied by them."""
 
 FEW_CHANNELS = 4
 """Inputs of at most this many channels are copied with their padding: taps on the border would be runs of so few."""
@@ -114,7 +116,7 @@ def _winograd(node: Node, to: Lowering, y: Rows, x: Rows, r: Pointer | int, w: F
     (ih, iw), (oh, ow) = node.operands[0].shape[2:], node.output.shape[2:]
     pt, pl = window.begins(node)
     tiles = node.output.shape[0] * -(-oh // 2) * -(-ow // 2)
-    block = min(tiles, max(WINOGRAD_BLOCK // (16 * 4 * depth) // 12 * 12, 12))
+    block = min(tiles, WINOGRAD_BLOCK, max(WINOGRAD_BYTES // (16 * 4 * (depth + 8)), 12))
     inputs, weights, products = block * depth * 4 + 64, depth * 8 * 4 + 64, (block + 5) * 16 * 8 * 4
     scratch = 16 * (inputs + weights) + products + 64 + 8 * block
     to.step(
