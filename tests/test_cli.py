@@ -12,6 +12,7 @@ import pytest
 import tinyinfer
 from tests.commands import cells, complete, run
 from tests.onnx_models import model as onnx_model
+from tests.onnx_models import single
 from tests.small_models import LABELS, adder, save, with_metadata
 from tinyinfer.wasm_backend import tinf
 
@@ -339,6 +340,13 @@ class TestInspect:
         assert "a blot" in out
         assert "× the lower bound of" in out
         assert "× (weights + lower bound)" in out
+
+    def test_minimal_filtering(self, tmp_path: Path) -> None:
+        x, w = np.ones((1, 8, 6, 6), np.float32), np.ones((8, 8, 3, 3), np.float32)
+        path = save(single("Conv", [x, w], constants=[1])[0], tmp_path / "plain.onnx")
+        out = run("inspect", path).stdout
+        assert cells(out, "Conv") == ["Conv", "1", "1", "winograd ×1"]
+        assert cells(out, "each further thread")[-1] == "scratch"
 
     def test_plan_lists_every_step(self, blots: Path) -> None:
         plan = tinyinfer.compile(blots).plan

@@ -111,13 +111,13 @@ def show_fusions(before: Graph, after: Graph) -> None:
 
 
 def describe_fusions(op: str, before: Graph, after: Graph) -> str:
-    """What `op` nodes took over from others: `clamp ×17, residual ×3`."""
+    """What `op` nodes took over from others, and how they are computed: `clamp ×17, residual ×3, winograd ×13`."""
     gained = _features(op, after.nodes) - _features(op, before.nodes)
     return ", ".join(f"{name} ×{count}" for name, count in sorted(gained.items()))
 
 
 def _features(op: str, nodes: Iterable[Node]) -> Counter[str]:
-    """How many nodes of `op` have each of the features that fusion adds."""
+    """How many nodes of `op` have each of the features that passes add."""
     counts: Counter[str] = Counter()
     operands = list(python_inspect.signature(registry.OPERATORS[op].infer).parameters)
     for node in nodes:
@@ -126,6 +126,7 @@ def _features(op: str, nodes: Iterable[Node]) -> Counter[str]:
             counts.update(name for name in FUSED_OPERANDS if name in present)
             counts["clamp"] += op != "Clip" and not node.attrs.get("clamp", Clamp()).is_open
             counts["padding"] += any(node.attrs.get("pads", ()))
+            counts["winograd"] += node.attrs.get("winograd", False)
     return counts
 
 
@@ -153,6 +154,7 @@ def show_memory(plan: Plan) -> None:
         # A plan read from a file knows its arena only up to the rounding of linear memory to whole pages.
         ["arena", console.size(plan.arena_bytes), ratio if plan.regions else f"pages included; {bound}"],
         ["linear memory", console.size(plan.memory_bytes), peak],
+        *([["each further thread", console.size(plan.scratch_bytes), "scratch"]] if plan.scratch_bytes else []),
         ["plan", "", f"{len(plan.steps):,} steps, {len(plan.nodes):,} nodes"],
     ]
     inputs = ", ".join(f"{b.name} {'×'.join(map(str, b.shape))}" for b in plan.inputs)

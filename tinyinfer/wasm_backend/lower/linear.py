@@ -16,7 +16,6 @@ from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided, constant
 from tinyinfer.wasm_backend.strides import Loops, collapse, plain, split_outer, strides_of
 
-
 LONG_ROWS = 1024
 """Rows of A longer than this are multiplied in parts, between which the sums wait in C: no residual can be there."""
 FEW_ROWS = 3
