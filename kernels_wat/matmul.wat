@@ -51,11 +51,10 @@
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
       (local.set $first (i32.add (local.get $w) (i32.mul (local.get $start) (local.get $kb))))
-      ;; Panels of short rows follow so fast that the next one is on its way.
-      (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_u (local.get $kb) (i32.const 2048)))
-        (then
-          (call $fetch! (local.get $first)
-            (i32.mul (i32.sub (local.get $end) (local.get $start)) (local.get $kb)))))
+      ;; What is less is in a cache already, or soon read.
+      (local.set $d (i32.mul (i32.sub (local.get $end) (local.get $start)) (local.get $kb)))
+      (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_u (local.get $d) (i32.const 0x8000)))
+        (then (call $fetch! (local.get $first) (local.get $d))))
       (local.set $k (i32.const 0))
       (loop $parts
         (local.set $d (call $min_u! (local.get $part) (i32.sub (local.get $kb) (local.get $k))))
