@@ -21,7 +21,7 @@ from tinyinfer import compiler
 from tinyinfer.graph import Graph, Node
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
-from tinyinfer.wasm_backend.plan import Plan, Step
+from tinyinfer.wasm_backend.plan import Binding, Plan, Step
 
 # Bytes that a kernel moves on behalf of operators whose own tensors say nothing about it, by its named arguments.
 MOVED: dict[str, Callable[[Mapping[str, Any]], int]] = {
@@ -123,14 +123,14 @@ def _overwritten(plan: Plan, node: int, steps: Sequence[int]) -> list[int] | Non
         return None
     outputs = plan.nodes[node].outputs
     first = min(b.offset for b in outputs)
-    last = max(b.offset + _nbytes(b.shape, b.dtype.size) for b in outputs)
+    last = max(b.offset + _reach(b) for b in outputs)
     return [first, last - first]
 
 
-def _nbytes(shape: Sequence[int], size: int) -> int:
-    for n in shape:
-        size *= n
-    return size
+def _reach(output: Binding) -> int:
+    """Bytes from the first element to the end of the last one, which may lie apart in a larger tensor."""
+    steps = sum((n - 1) * stride for n, stride in zip(output.shape, output.strides, strict=True))
+    return (steps + 1) * output.dtype.size
 
 
 def measure(run: Run, prepared: Prepared, modules: Sequence[str]) -> tuple[list[Entry], float]:

@@ -196,6 +196,20 @@ def test_kernels_and_layers_of_a_plan_are_listed_once_with_their_work():
     assert found["f32_reduce_sum"].work == 4 * (4 * 9 * 9 + 4)
 
 
+def test_parts_of_a_larger_tensor_are_restored_to_their_last_element():
+    builder = registry.builder("parts")
+    x = builder.input("x", TensorType(DType.FLOAT, (1, 4, 3, 3)))
+    window = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
+    convs = [
+        builder.add1("Conv", x, builder.constant(np.full((8, 4, 3, 3), v, np.float32), "w"), **window) for v in (1, 2)
+    ]
+    builder.output("y", builder.add1("Concat", *(builder.add1("Swish", c) for c in convs), axis=1))
+    graph = builder.build()
+    (swish,) = (e for e in entries(graph, compiler.lower(graph)) if e.kernel == "f32_swish")
+    assert swish.restore is not None
+    assert swish.restore[1] == (8 * 16 + 8) * 4  # 9 pixels, 16 channels apart, of which the last one has 8
+
+
 def test_kernel_gains_compare_neighbouring_samples():
     entry = Entry("f32_add", "Add 8 → 8", 2, [0], 10**6, "GB/s", ms=[[2.0, 20.0, 4.0], [1.0, 10.0, 2.0]])
     assert entry.gain() == pytest.approx(2)
