@@ -43,18 +43,17 @@ def test_large_product(rows: int, k: int, n: int, engine: str, tier: str) -> Non
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
-@pytest.mark.parametrize(("k", "in_place"), [(1000, True), (1030, False)])
-def test_large_product_and_its_residual(k: int, in_place: bool, engine: str, tier: str) -> None:
-    """Where the result takes the place of the residual, it cannot hold sums of a part of a long row."""
+def test_large_product_in_the_place_of_its_residual(engine: str, tier: str) -> None:
+    """The result cannot hold sums of a part of the rows, as long as the residual is there."""
     builder = registry.builder("sum")
-    x, r = (builder.input(name, TensorType(DType.FLOAT, (17, n))) for name, n in (("x", k), ("r", 50)))
-    weights = builder.constant(random(k, 50), "w")
+    x, r = (builder.input(name, TensorType(DType.FLOAT, (17, n))) for name, n in (("x", 2050), ("r", 50)))
+    weights = builder.constant(random(2050, 50), "w")
     builder.output("y", builder.add("MatMul", x, weights, None, builder.add("Neg", r)[0])[0])
-    graph, feeds = builder.build(), {"x": random(17, k), "r": random(17, 50)}
+    graph, feeds = builder.build(), {"x": random(17, 2050), "r": random(17, 50)}
     plan = compiler.lower(graph)
     names = [parameter.name for parameter in load_kernels().signature("f32_gemm")]
     args = dict(zip(names, plan.steps[-1].args))
-    assert (args["r"] == args["c"]) == in_place
+    assert args["r"] == args["c"]
     expected = interpreter.run(graph, feeds, registry.reference_of, tier)["y"]
     assert_same_bits(run_hostile(plan, feeds, engine, 0xFF, 6, tier)["y"], expected, describe(plan))
 

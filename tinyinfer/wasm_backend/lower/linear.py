@@ -16,11 +16,6 @@ from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided, constant
 from tinyinfer.wasm_backend.strides import Loops, collapse, plain, split_outer, strides_of
 
-LONG_ROWS = 1024
-"""Rows of A longer than this are multiplied in parts, between which the sums wait in C: no residual can be there."""
-FEW_ROWS = 3
-"""As many are done at once, whatever their length."""
-
 
 def matmul(node: Node, to: Lowering) -> None:
     """One call for all rows, of however many batch entries, that meet the same matrix of B; one for a batch of such."""
@@ -34,8 +29,7 @@ def matmul(node: Node, to: Lowering) -> None:
     else:
         w, size = panels_of(to, b, f"{node.name}.B")
         of_w = tuple(s * size for s in strides_of(b.shape[:-2], plain(b.type.rank - 2)))
-    parts = k > LONG_ROWS and y.type.size > FEW_ROWS * n
-    target = _target(to, y, residual, None if parts else residual)
+    target = _target(to, y, residual)
     clamp: Clamp = node.attrs.get("clamp", Clamp())
     for loops, (at_c, at_a, at_w, at_r) in split_outer(_entries_and_rows(node, target, left, of_w), 2):
         (entries, rows), ((bc, ldc), (ba, lda), (bw, _), (br, _)) = loops.shape, loops.strides
@@ -55,11 +49,11 @@ def matmul(node: Node, to: Lowering) -> None:
             to.step("f32_gemm", **product, lda=lda * 4, ldc=ldc * 4)
 
 
-def _target(to: Lowering, y: Value, residual: Value | None, donor: Value | None) -> Strided:
-    """Where Y is written: in the place of `donor`, or without a residual anywhere if rows are dense."""
+def _target(to: Lowering, y: Value, residual: Value | None) -> Strided:
+    """Where Y is written: in the place of the residual, or anywhere if rows are dense."""
     if residual is None and (y.shape[-1] == 1 or to.destination(y).strides[-1] == 1):
         return to.output_strided(y)
-    inplace = donor if donor is not None and donor.type == y.type else None
+    inplace = residual if residual is not None and residual.type == y.type else None
     return Strided(to.output(y, inplace), y.dtype, y.shape, strides_of(y.shape, to.layout(y)))
 
 
