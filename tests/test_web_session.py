@@ -328,8 +328,8 @@ DAMAGED = {
     "junk": (JUNK, "not a TinyInfer model, or damaged: its header is not a JSON object"),
     "safetensors": (NO_PLANS, "a safetensors file without TinyInfer plans; make one with `tinyinfer compile`"),
     "version": (
-        with_header(TINY, b'\\"version\\":1', b'\\"version\\":7'),
-        "format version 7, this TinyInfer reads version 1; compile the model again",
+        with_header(TINY, b'\\"version\\":2', b'\\"version\\":7'),
+        "format version 7, this TinyInfer reads version 2; compile the model again",
     ),
     "long": (TINY + bytes(64), "damaged: 64 bytes follow the weights"),
     "gap": (with_header(TINY, b'"data_offsets":[0', b'"data_offsets":[1'), "damaged: a tensor lies at 1 to"),
@@ -351,7 +351,7 @@ def test_damaged_models(kind: str, page: Page, site: Site) -> None:
 
 def test_a_damaged_header_is_reported_before_the_weights_have_come(page: Page, site: Site) -> None:
     blob = tinf_of(wide_graph())
-    site.files["tiny.tinf"] = with_header(blob, b'\\"version\\":1', b'\\"version\\":7')
+    site.files["tiny.tinf"] = with_header(blob, b'\\"version\\":2', b'\\"version\\":7')
     site.stalled["tiny.tinf"] = len(blob) // 2
     message = attempt(page, site, "return await create();")
     assert message.startswith(f"PlanError: {site.url}/tiny.tinf: format version 7")

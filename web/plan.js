@@ -4,7 +4,7 @@
 import { messageOf, PlanError } from "./errors.js";
 import { join } from "./pieces.js";
 
-const VERSION = 1;
+const VERSION = 2;
 const PAGE = 65536;
 const LONGEST_HEADER = 1e8; // as safetensors has it
 

@@ -3,7 +3,7 @@
 The data section is the image of the weights region of linear memory: tensors are flat, zero-padded to 64 bytes and
 stored in address order, so loading is one copy. `__metadata__["tinyinfer"]` is JSON:
 
-    {"version": 1, "name": …, "kernels": {tier: sha256}, "metadata": {…},
+    {"version": 2, "name": …, "kernels": {tier: sha256}, "metadata": {…},
      "functions": [kernel names], "plans": [plan, …]}
 
 and a plan is {"inputs", "outputs": [[name, dtype, shape, address]…],
@@ -35,7 +35,7 @@ from tinyinfer.wasm_backend.memory import align
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Split, Step, Weight
 from tinyinfer.wasm_backend.strides import plain, strides_of
 
-VERSION = 1
+VERSION = 2
 KEY = "tinyinfer"
 
 
