@@ -20,15 +20,17 @@
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
-    (local $end i32) (local $w0 v128) (local $w1 v128) (local $v v128)
-    (local.set $end (i32.add (local.get $a0) (i32.sub (i32.and (local.get $kb) (i32.const -32)) (i32.const 32))))
+    (local $end i32) (local $last i32) (local $w0 v128) (local $w1 v128) (local $v v128)
+    ;; Four floats at a time, twice in a turn; the last turn may end between them.
+    (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
+    (local.set $last (i32.sub (local.get $end) (i32.const 16)))
     (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const -256)))))
     (local.set $a0 (i32.add (local.get $a0) (i32.const -32)))
     (local.set $a1 (i32.add (local.get $a1) (i32.const -32)))
     (local.set $a2 (i32.add (local.get $a2) (i32.const -32)))
     (local.set $a3 (i32.add (local.get $a3) (i32.const -32)))
     (block $eights_done
-      (br_if $eights_done (i32.lt_u (local.get $kb) (i32.const 32)))
+      (br_if $eights_done (i32.lt_u (local.get $kb) (i32.const 16)))
       (loop $eights
         (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 256)))))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 32)))
@@ -91,6 +93,7 @@
         (local.set $v (v128.load32_splat offset=12 (local.get $a3)))
         (local.set $c30 (local.set $c31
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
+        (br_if $eights_done (i32.eq (local.get $a0) (local.get $last)))
         (local.set $w0 (v128.load offset=128 (local.get $w)))
         (local.set $w1 (v128.load offset=144 (local.get $w)))
         (local.set $v (v128.load32_splat offset=16 (local.get $a0)))
@@ -148,15 +151,25 @@
         (local.set $c30 (local.set $c31
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c30) (local.get $c31))))
         (if (i32.eqz (local.get $ahead)) (then (local.set $w (i32.add (local.get $w) (i32.const 256)))))
-        (br_if $eights (i32.lt_u (local.get $a0) (local.get $end)))))
-    (if (i32.and (local.get $kb) (i32.const 28))
+        (br_if $eights
+          (i32.lt_u (local.get $a0) (i32.sub (local.get $last) (i32.const 16))))))
+    (if (i32.and (local.get $kb) (i32.const 12))
       (then
-        (local.set $end (i32.add (local.get $end) (i32.add (i32.and (local.get $kb) (i32.const 28)) (i32.const 28))))
-        (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 224)))))
-        (local.set $a0 (i32.add (local.get $a0) (i32.const 28)))
-        (local.set $a1 (i32.add (local.get $a1) (i32.const 28)))
-        (local.set $a2 (i32.add (local.get $a2) (i32.const 28)))
-        (local.set $a3 (i32.add (local.get $a3) (i32.const 28)))
+        ;; From the last turn on, which did 16 or 32 bytes of a row.
+        (local.set $last (i32.sub (local.get $end) (local.get $a0)))
+        (if (local.get $ahead)
+          (then
+            (local.set $w
+              (i32.add (local.get $w) (i32.sub (i32.shl (local.get $last) (i32.const 3)) (i32.const 32)))))
+          (else
+            (local.set $w
+              (i32.add (local.get $w) (i32.sub (i32.const 256) (i32.shl (local.get $last) (i32.const 3)))))))
+        (local.set $last (i32.sub (local.get $last) (i32.const 4)))
+        (local.set $a0 (i32.add (local.get $a0) (local.get $last)))
+        (local.set $a1 (i32.add (local.get $a1) (local.get $last)))
+        (local.set $a2 (i32.add (local.get $a2) (local.get $last)))
+        (local.set $a3 (i32.add (local.get $a3) (local.get $last)))
+        (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const 12))))
         (loop $ones
           (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 32)))))
           (local.set $a0 (i32.add (local.get $a0) (i32.const 4)))
