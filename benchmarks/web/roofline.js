@@ -17,6 +17,8 @@ async function prepare({ threads, modules }) {
     kinds,
     /** Work per second (multiply-accumulates or bytes) of one loop over `least` milliseconds, all Workers together. */
     async measure(/** @type {string} */ kind, /** @type {number} */ least) {
+      // Once before: memory that had nothing to do for some milliseconds is slow at first.
+      await Promise.all(workers.map(ask => ask({ kind, least: 0 })));
       const rates = await Promise.all(workers.map(ask => ask({ kind, least })));
       return rates.reduce((total, rate) => total + rate, 0);
     },
