@@ -8,8 +8,8 @@ no engine can move it out of the loop. A module's global `macs` counts the multi
   multiplies five vectors from the first-level cache by two in registers.
 * `dot_i16` is the same with pairs of 16-bit integers, what 8-bit operands are widened to; `dot_i8` with four bytes at a
   time, in one instruction.
-* `read` touches every line of a buffer that caches do not hold, in four places at once: most machines read that faster
-  than one stream. A load that may trap is never left out, even if nobody wants its value.
+* `read` touches every line of a buffer that caches do not hold, in four places at once, which is faster than one
+  stream. A load that may trap is never left out, even if nobody wants its value.
 
 `mul_add` also tells whether a core is free: pages ask it before and after every sample.
 """

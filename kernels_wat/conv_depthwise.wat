@@ -394,6 +394,7 @@
             (select (i32.const 7)
               (select (i32.const 5) (i32.const 3) (i32.ge_u (local.get $rest) (i32.const 4)))
               (i32.ge_u (local.get $rest) (i32.const 6))))
+          ;; Never wider than the row, or than what is left of it where nothing may be computed again.
           (if (i32.gt_u (local.get $tile) (select (local.get $ow) (local.get $rest) (local.get $again)))
             (then (local.set $tile (i32.const 3))))
           (local.set $at (local.get $ox))

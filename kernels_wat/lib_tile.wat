@@ -20,7 +20,7 @@
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
-    (local $end i32) (local $last i32) (local $w0 v128) (local $w1 v128) (local $v v128)
+    (local $end i32) (local $last i32) (local $did i32) (local $w0 v128) (local $w1 v128) (local $v v128)
     ;; Four floats at a time, twice in a turn; the last turn may end between them.
     (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const -16))))
     (local.set $last (i32.sub (local.get $end) (i32.const 16)))
@@ -155,20 +155,20 @@
           (i32.lt_u (local.get $a0) (i32.sub (local.get $last) (i32.const 16))))))
     (if (i32.and (local.get $kb) (i32.const 12))
       (then
-        ;; From the last turn on, which did 16 or 32 bytes of a row.
-        (local.set $last (i32.sub (local.get $end) (local.get $a0)))
+        ;; The last turn did 16 or 32 bytes of a row.
+        (local.set $did (i32.sub (local.get $end) (local.get $a0)))
         (if (local.get $ahead)
           (then
             (local.set $w
-              (i32.add (local.get $w) (i32.sub (i32.shl (local.get $last) (i32.const 3)) (i32.const 32)))))
+              (i32.add (local.get $w) (i32.sub (i32.shl (local.get $did) (i32.const 3)) (i32.const 32)))))
           (else
             (local.set $w
-              (i32.add (local.get $w) (i32.sub (i32.const 256) (i32.shl (local.get $last) (i32.const 3)))))))
-        (local.set $last (i32.sub (local.get $last) (i32.const 4)))
-        (local.set $a0 (i32.add (local.get $a0) (local.get $last)))
-        (local.set $a1 (i32.add (local.get $a1) (local.get $last)))
-        (local.set $a2 (i32.add (local.get $a2) (local.get $last)))
-        (local.set $a3 (i32.add (local.get $a3) (local.get $last)))
+              (i32.add (local.get $w) (i32.sub (i32.const 256) (i32.shl (local.get $did) (i32.const 3)))))))
+        (local.set $did (i32.sub (local.get $did) (i32.const 4)))
+        (local.set $a0 (i32.add (local.get $a0) (local.get $did)))
+        (local.set $a1 (i32.add (local.get $a1) (local.get $did)))
+        (local.set $a2 (i32.add (local.get $a2) (local.get $did)))
+        (local.set $a3 (i32.add (local.get $a3) (local.get $did)))
         (local.set $end (i32.add (local.get $a0) (i32.and (local.get $kb) (i32.const 12))))
         (loop $ones
           (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 32)))))

@@ -104,6 +104,13 @@ def test_depthwise_tiles(columns: int, stride: int, pads: tuple[int, ...], engin
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize(("height", "width"), [(70, 5), (33, 6), (6, 9)])
+def test_depthwise_of_tall_maps(height: int, width: int, engine: str, tier: str) -> None:
+    """Two images whose work is cut in the second one."""
+    check_case(depthwise(6, height, width), engine, "f32_dwconv", height + 3, tier)
+
+
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
 @pytest.mark.parametrize("width", [3, 4, 5, 6, 11, 12, 13, 14, 17])
 def test_depthwise_in_place(width: int, engine: str, tier: str) -> None:
     """A residual that the result replaces is added once to every pixel, also where tiles would overlap."""
