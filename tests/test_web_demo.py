@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,11 +189,7 @@ def test_a_new_version_takes_over_as_a_whole(demo: Page, site: Site, tmp_path: P
     demo.evaluate("navigator.serviceWorker.ready.then(registration => registration.update())")
     demo.reload()
     assert "more.tinf" not in demo.evaluate("tinyinferFiles"), "the old version is in use"
-    context = demo.context
-    expect_waiting(demo)
-    demo.close()
-    again = context.new_page()
-    open_demo(again, site)
+    again = open_after_update(demo, site)
     assert "more.tinf" in again.evaluate("tinyinferFiles")
     # Pages wait a second at most for the old version to be removed; on a slow machine it is gone a moment later.
     left = """async () => {
@@ -225,11 +223,7 @@ def test_a_storage_that_does_not_answer_keeps_nobody_from_the_page(demo: Page, s
     wait_until_kept(demo)
     site.files["files.js"] += BLOCKED
     demo.evaluate("navigator.serviceWorker.ready.then(registration => registration.update())")
-    expect_waiting(demo)
-    context = demo.context
-    demo.close()
-    again = context.new_page()
-    open_demo(again, site)
+    again = open_after_update(demo, site)
     again.get_by_role("button", name="Draw a 4").click()
     expect(again.locator("#answer")).to_have_text("4")
 
@@ -249,14 +243,32 @@ def test_a_late_storage_still_gives_the_files_of_one_version(site_is: str, demo:
     expect(demo.locator("#answer")).to_have_text("4")
 
 
-def expect_waiting(page: Page) -> None:
-    """A new service worker has fetched everything and waits."""
-    page.evaluate(
-        """async () => {
-            const registration = await navigator.serviceWorker.ready;
-            while (!registration.waiting) await new Promise(resolve => setTimeout(resolve, 20));
-        }"""
-    )
+def open_after_update(page: Page, site: Site) -> Page:
+    """A new page of the site, once `page`, its last one, has been closed and the version that waits has taken over.
+
+    Whoever comes earlier still gets the old version; and where DevTools are attached, as they are in tests, Chromium
+    may stop that version's service worker in the middle of a request, which is never answered then.
+    """
+    watcher = page.context.new_page()  # a blank page belongs to no service worker
+    devtools = page.context.new_cdp_session(watcher)
+    states: dict[int, str] = {}
+
+    def note(event: dict[str, Any]) -> None:
+        states.update({int(version["versionId"]): version["status"] for version in event["versions"]})
+
+    def wait_until_newest(state: str) -> None:
+        deadline = time.monotonic() + 20
+        while states.get(max(states, default=0)) != state:
+            assert time.monotonic() < deadline, f"the newest version is not {state}: {states}"
+            watcher.wait_for_timeout(10)  # milliseconds
+
+    devtools.on("ServiceWorker.workerVersionUpdated", note)
+    devtools.send("ServiceWorker.enable")
+    wait_until_newest("installed")
+    page.close()
+    wait_until_newest("activated")
+    open_demo(watcher, site)
+    return watcher
 
 
 def test_a_damaged_file_is_never_kept(browser: Browser, site: Site) -> None:
