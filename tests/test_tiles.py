@@ -12,6 +12,7 @@ from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, Clamp, DType, TensorType
 from tinyinfer.wasm_backend import engines
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
+from tinyinfer.wasm_backend.memory import PAGE
 
 RUNS = [(engine, tier) for engine in ENGINES for tier in TIERS if tier in engines.ENGINES[engine].tiers]
 RANDOM = np.random.default_rng(7)
@@ -40,6 +41,42 @@ def convolution(channels: int, filters: int, height: int, width: int, stride: in
 @pytest.mark.parametrize(("k", "n"), [(2050, 261), (515, 390), (200, 600)])
 def test_large_product(rows: int, k: int, n: int, engine: str, tier: str) -> None:
     check_case(product(rows, k, n), engine, "f32_gemm", rows // 2, tier)
+
+
+# A tile touches panels of the next group while it uses its own, from twenty rows on; the last may have one column.
+@pytest.mark.parametrize(("engine", "tier"), RUNS)
+@pytest.mark.parametrize("rows", [4, 19, 20, 24, 49])
+@pytest.mark.parametrize(("k", "n"), [(1024, 33), (1024, 36), (1024, 48), (768, 145), (4100, 17), (200, 393)])
+def test_nothing_is_read_past_the_last_panel(k: int, n: int, rows: int, engine: str, tier: str) -> None:
+    """Weights end where memory does. All numbers are small and whole: sums in any order are exact."""
+    a, b = RANDOM.integers(-9, 10, (rows, k)).astype(np.float32), RANDOM.integers(-9, 10, n).astype(np.float32)
+    w = RANDOM.integers(-9, 10, (k, n)).astype(np.float32)
+    columns = -(-n // 8) * 8
+    panels = np.pad(w, ((0, 0), (0, columns - n))).reshape(k, -1, 8).transpose(1, 0, 2)
+    parts = {"b": np.pad(b, (0, columns - n)), "a": a, "c": np.zeros((rows, n), np.float32), "w": panels}
+    size = 4096 + sum(part.nbytes + 64 for part in parts.values())
+    size = -(-size // PAGE) * PAGE
+    (running,) = engines.create(engine, load_kernels(tier), size)
+    places, at = {"w": size - panels.nbytes}, 4096
+    for name, part in parts.items():
+        if name != "w":
+            places[name], at = at, at + part.nbytes + 64
+        running.memory[places[name] :][: part.nbytes] = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
+    args = {
+        **places,
+        "r": 0,
+        "lo": -np.inf,
+        "hi": np.inf,
+        "k": k,
+        "n": n,
+        "lda": 4 * k,
+        "ldc": 4 * n,
+        "m0": 0,
+        "m1": rows,
+    }
+    running.kernel("f32_gemm")(*(args[p.name] for p in load_kernels(tier).signature("f32_gemm")))
+    c = running.memory[places["c"] :][: 4 * rows * n].view(np.float32).reshape(rows, n)
+    assert_same_bits(c, a @ w + b, f"{engine} ({tier})")
 
 
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
