@@ -2,7 +2,8 @@
 ;; Order     acc = b; k ascending: acc = madd(a, w, acc); then + r, one rounding
 ;; Layout    A rows lda bytes apart · W packed [⌈n/8⌉][k][8], zeros in the last panel · b padded to 8
 ;;           C, R rows ldc bytes apart; r = 0 means no residual; r = c allowed
-;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of C and R
+;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of C and R, and touches memory behind W, if it is
+;;           there
 ;; Tiles     $tile_rows! or four rows by one panel; of the rows left over, two by two panels, one by four
 (module
   (func $f32_gemm (export "f32_gemm")
@@ -26,8 +27,9 @@
   ;; until the next part. Not where it is also the residual. Rows left over by tiles come last; where there are no others,
   ;; they meet all panels, which then come from memory.
   ;;
-  ;; Tiles touch the next group meanwhile, so slowly that it takes them as long as the group that they use: the hardware
-  ;; fetches what follows, and nobody waits. What they do not reach, as of the first group, is fetched before it is used.
+  ;; Tiles touch the next group meanwhile, so slowly that it takes as long as the group that they use: the hardware is ahead
+  ;; of them, and nobody waits. What they do not reach, as of the first group, is fetched before it is used. After the last
+  ;; one they touch what lies behind the matrix, which is often needed next.
   (func $groups! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
                  (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
                  (param $m i32)
@@ -59,18 +61,11 @@
       ;; What is less is in a cache already, or soon read.
       (local.set $next (i32.add (local.get $w) (i32.mul (call $whole_panels! (local.get $end)) (local.get $kb))))
       (local.set $d (i32.sub (local.get $next) (local.get $touch)))
-      (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_u (local.get $d) (i32.const 0x8000)))
+      (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_s (local.get $d) (i32.const 0x8000)))
         (then (call $fetch! (local.get $touch) (local.get $d))))
-      (local.set $touch (local.get $next))
-      ;; The middle of the next group's last panel: a tile touches less than half of one.
-      (local.set $limit
-        (i32.add (local.get $w)
-          (i32.mul (local.get $kb)
-            (i32.sub
-              (call $whole_panels! (call $min_u! (local.get $n) (i32.add (local.get $end) (local.get $width))))
-              (i32.const 4)))))
-      ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles; less than a line, or memory would not
-      ;; be fast enough.
+      ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles; less than a line, or the hardware
+      ;; would not be ahead.
+      (local.set $d (i32.mul (local.get $width) (local.get $kb)))
       (local.set $step
         (select
           (i32.add (i32.const 1)
@@ -78,7 +73,12 @@
               (select (i32.const 768) (i32.const 1024) (i32.gt_u (call $tile_rows!) (i32.const 4)))
               (local.get $m)))
           (i32.const 0)
-          (i32.and (i32.lt_u (local.get $end) (local.get $n)) (i32.ge_u (local.get $m) (i32.const 20)))))
+          (i32.and
+            (i32.ge_u (local.get $m) (i32.const 20))
+            (i32.ge_u (i32.sub (i32.shl (memory.size) (i32.const 16)) (local.get $next)) (local.get $d)))))
+      (local.set $touch (local.get $next))
+      ;; The middle of the last panel: a tile touches less than half of one.
+      (local.set $limit (i32.add (local.get $next) (i32.sub (local.get $d) (i32.shl (local.get $kb) (i32.const 2)))))
       (local.set $k (i32.const 0))
       (loop $parts
         (local.set $d (call $min_u! (local.get $part) (i32.sub (local.get $kb) (local.get $k))))

@@ -43,21 +43,22 @@ def test_large_product(rows: int, k: int, n: int, engine: str, tier: str) -> Non
     check_case(product(rows, k, n), engine, "f32_gemm", rows // 2, tier)
 
 
-# A tile touches panels of the next group while it uses its own, from twenty rows on; the last may have one column.
+# From twenty rows on, a tile touches what lies behind the group of panels that it uses: here 128 KiB and more.
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
 @pytest.mark.parametrize("rows", [4, 19, 20, 24, 49])
 @pytest.mark.parametrize(("k", "n"), [(1024, 33), (1024, 36), (1024, 48), (768, 145), (4100, 17), (200, 393)])
-def test_nothing_is_read_past_the_last_panel(k: int, n: int, rows: int, engine: str, tier: str) -> None:
-    """Weights end where memory does. All numbers are small and whole: sums in any order are exact."""
+@pytest.mark.parametrize("behind", [0, (1 << 17) - 64, 1 << 17])
+def test_tiles_touch_nothing_outside_of_memory(k: int, n: int, rows: int, behind: int, engine: str, tier: str) -> None:
+    """Memory ends so many bytes behind the weights. All numbers are small and whole: sums in any order are exact."""
     a, b = RANDOM.integers(-9, 10, (rows, k)).astype(np.float32), RANDOM.integers(-9, 10, n).astype(np.float32)
     w = RANDOM.integers(-9, 10, (k, n)).astype(np.float32)
     columns = -(-n // 8) * 8
     panels = np.pad(w, ((0, 0), (0, columns - n))).reshape(k, -1, 8).transpose(1, 0, 2)
     parts = {"b": np.pad(b, (0, columns - n)), "a": a, "c": np.zeros((rows, n), np.float32), "w": panels}
-    size = 4096 + sum(part.nbytes + 64 for part in parts.values())
+    size = 4096 + sum(part.nbytes + 64 for part in parts.values()) + behind
     size = -(-size // PAGE) * PAGE
     (running,) = engines.create(engine, load_kernels(tier), size)
-    places, at = {"w": size - panels.nbytes}, 4096
+    places, at = {"w": size - behind - panels.nbytes}, 4096
     for name, part in parts.items():
         if name != "w":
             places[name], at = at, at + part.nbytes + 64
