@@ -55,11 +55,12 @@
     (if (i32.lt_u (local.get $m) (i32.const 4)) (then (local.set $width (local.get $n))))
     (local.set $start (i32.const 0))
     (local.set $touch (local.get $w))
+    (local.set $next (local.get $w))
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
-      (local.set $first (i32.add (local.get $w) (i32.mul (local.get $start) (local.get $kb))))
+      (local.set $first (local.get $next))
       ;; What is less is in a cache already, or soon read.
-      (local.set $next (i32.add (local.get $w) (i32.mul (call $whole_panels! (local.get $end)) (local.get $kb))))
+      (local.set $next (i32.add (local.get $w) (i32.mul (local.get $end) (local.get $kb))))
       (local.set $d (i32.sub (local.get $next) (local.get $touch)))
       (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_s (local.get $d) (i32.const 0x8000)))
         (then (call $fetch! (local.get $touch) (local.get $d))))
@@ -107,10 +108,6 @@
         (local.get $lo) (local.get $hi) (local.get $kb) (i32.sub (local.get $end) (local.get $start))
         (local.get $lda) (local.get $ldc) (i32.sub (local.get $m) (local.get $rest)) (local.get $m))
       (br_if $groups (i32.lt_u (local.tee $start (local.get $end)) (local.get $n)))))
-
-  ;; The columns of all panels that n columns take.
-  (func $whole_panels! (param $n i32) (result i32)
-    (i32.and (i32.add (local.get $n) (i32.const 7)) (i32.const -8)))
 
   ;; The rows that tiles can do meet the n columns from panel w on, d bytes of each row from k on; how many are left.
   ;; With k, C holds what the sums start with. With r, the residual lies dr bytes from C. Tiles touch memory from `touch`
@@ -230,20 +227,14 @@
   ;; Bring memory into the cache, but for some bytes at its end: four places far apart at the same time, line by line. Tiles
   ;; would wait for each line, since they read too slowly for what comes next to be on its way.
   (func $fetch! (param $p i32) (param $bytes i32)
-    (local $quarter i32) (local $end i32) (local $p1 i32) (local $p2 i32) (local $p3 i32)
+    (local $quarter i32) (local $end i32)
     (local.set $quarter (i32.and (i32.shr_u (local.get $bytes) (i32.const 2)) (i32.const -64)))
     (local.set $end (i32.add (local.get $p) (local.get $quarter)))
-    (local.set $p1 (local.get $end))
-    (local.set $p2 (i32.add (local.get $p1) (local.get $quarter)))
-    (local.set $p3 (i32.add (local.get $p2) (local.get $quarter)))
     (loop $lines
       (drop (i32.load (local.get $p)))
-      (drop (i32.load (local.get $p1)))
-      (drop (i32.load (local.get $p2)))
-      (drop (i32.load (local.get $p3)))
-      (local.set $p1 (i32.add (local.get $p1) (i32.const 64)))
-      (local.set $p2 (i32.add (local.get $p2) (i32.const 64)))
-      (local.set $p3 (i32.add (local.get $p3) (i32.const 64)))
+      (drop (i32.load (i32.add (local.get $p) (local.get $quarter))))
+      (drop (i32.load (i32.add (local.get $p) (i32.shl (local.get $quarter) (i32.const 1)))))
+      (drop (i32.load (i32.add (local.get $p) (i32.mul (local.get $quarter) (i32.const 3)))))
       (br_if $lines
         (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 64))) (local.get $end)))))
 

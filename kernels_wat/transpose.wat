@@ -46,23 +46,21 @@
     (local $t v128) (local $u v128)
     (local.set $t (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $x0) (local.get $x1)))
     (local.set $u (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $x0) (local.get $x1)))
-    (v128.store (local.get $y)
-      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 8 9 10 11 (local.get $t) (local.get $x2)))
-    (v128.store offset=16 (local.get $y)
-      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23
-        (i8x16.shuffle 12 13 14 15 20 21 22 23 12 13 14 15 20 21 22 23 (local.get $t) (local.get $x2))
-        (local.get $u)))
-    (v128.store offset=32 (local.get $y)
-      (i8x16.shuffle 24 25 26 27 8 9 10 11 12 13 14 15 28 29 30 31 (local.get $u) (local.get $x2))))
+    (v128.store64_lane 0 (local.get $y) (local.get $t))
+    (v128.store32_lane offset=8 0 (local.get $y) (local.get $x2))
+    (v128.store64_lane offset=12 1 (local.get $y) (local.get $t))
+    (v128.store32_lane offset=20 1 (local.get $y) (local.get $x2))
+    (v128.store64_lane offset=24 0 (local.get $y) (local.get $u))
+    (v128.store32_lane offset=32 2 (local.get $y) (local.get $x2))
+    (v128.store64_lane offset=36 1 (local.get $y) (local.get $u))
+    (v128.store32_lane offset=44 3 (local.get $y) (local.get $x2)))
 
   (func $x32_transpose (export "x32_transpose")
     (param $y i32) (param $x i32) (param $rows i32) (param $cols i32)
     (param $by i32) (param $ldy i32) (param $bx i32) (param $ldx i32) (param $m0 i32) (param $m1 i32)
     (local $m i32) (local $i i32) (local $c i32) (local $band i32) (local $j i32) (local $r i32)
-    (local $px i32) (local $py i32) (local $last i32) (local $p i32) (local $dense3 i32)
+    (local $px i32) (local $py i32) (local $last i32) (local $p i32)
     (local $x0 v128) (local $x1 v128) (local $x2 v128)
-    (local.set $dense3
-      (i32.and (i32.eq (local.get $rows) (i32.const 3)) (i32.eq (local.get $ldy) (i32.const 12))))
     (local.set $m (local.get $m0))
     (block $done
       (loop $bands
@@ -77,10 +75,11 @@
         (local.set $py
           (i32.add (i32.add (local.get $y) (i32.mul (local.get $i) (local.get $by)))
             (i32.mul (local.get $c) (local.get $ldy))))
-        (if (i32.and (local.get $dense3) (i32.ge_u (local.get $band) (i32.const 4)))
+        (if
+          (i32.and
+            (i32.and (i32.eq (local.get $rows) (i32.const 3)) (i32.eq (local.get $ldy) (i32.const 12)))
+            (i32.ge_u (local.get $band) (i32.const 4)))
           (then
-            (local.set $band (i32.and (local.get $band) (i32.const -4)))
-            (local.set $m (i32.add (local.get $m) (local.get $band)))
             (loop $fours
               (call $interleave3! (local.get $py)
                 (v128.load (local.get $px))
@@ -88,7 +87,9 @@
                 (v128.load (i32.add (local.get $px) (i32.shl (local.get $ldx) (i32.const 1)))))
               (local.set $px (i32.add (local.get $px) (i32.const 16)))
               (local.set $py (i32.add (local.get $py) (i32.const 48)))
-              (br_if $fours (local.tee $band (i32.sub (local.get $band) (i32.const 4)))))
+              (local.set $m (i32.add (local.get $m) (i32.const 4)))
+              (br_if $fours
+                (i32.ge_u (local.tee $band (i32.sub (local.get $band) (i32.const 4))) (i32.const 4))))
             (br $bands)))
         (local.set $band (call $min_u! (local.get $band) (i32.const 8)))
         ;; Rows of X past the end repeat the last one; they are not stored.

@@ -63,18 +63,8 @@ def test_tiles_touch_nothing_outside_of_memory(k: int, n: int, rows: int, behind
         if name != "w":
             places[name], at = at, at + part.nbytes + 64
         running.memory[places[name] :][: part.nbytes] = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
-    args = {
-        **places,
-        "r": 0,
-        "lo": -np.inf,
-        "hi": np.inf,
-        "k": k,
-        "n": n,
-        "lda": 4 * k,
-        "ldc": 4 * n,
-        "m0": 0,
-        "m1": rows,
-    }
+    shape = {"k": k, "n": n, "lda": 4 * k, "ldc": 4 * n, "m0": 0, "m1": rows}
+    args = {**places, **shape, "r": 0, "lo": -np.inf, "hi": np.inf}
     running.kernel("f32_gemm")(*(args[p.name] for p in load_kernels(tier).signature("f32_gemm")))
     c = running.memory[places["c"] :][: 4 * rows * n].view(np.float32).reshape(rows, n)
     assert_same_bits(c, a @ w + b, f"{engine} ({tier})")
