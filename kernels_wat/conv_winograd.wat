@@ -267,7 +267,7 @@
             (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
               (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
                 (local.get $a4) (local.get $a5)
-                (local.get $u) (local.get $kb) (i32.const 0) (i32.const 0)
+                (local.get $u) (local.get $kb) (i32.const 0) (i32.const 0) (i32.const 0)
                 (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                 (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
                 (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)))))))))))))))
@@ -275,7 +275,7 @@
             (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
             (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
               (call $tile4x8! (i32.const 1) (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
-                (local.get $u) (local.get $kb) (i32.const 0) (i32.const 0)
+                (local.get $u) (local.get $kb) (i32.const 0) (i32.const 0) (i32.const 0)
                 (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                 (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))))
         (v128.store (local.get $to) (local.get $c00)) (v128.store offset=16 (local.get $to) (local.get $c01))

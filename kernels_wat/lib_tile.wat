@@ -11,15 +11,15 @@
 ;;   1×32           1 × 32        8 + 1 + 1 + 1 = 11     one row left over: four panels are four streams from memory, which is
 ;;                                                         read fastest when they are far apart
 ;;
-;; Tall tiles also touch memory that is needed later: unless `step` is 0, a byte at `touch` each turn, which moves on by so
-;; many bytes.
+;; Tall tiles also touch memory that is needed later: unless `step` is 0, a byte at `touch` and one `half` bytes further on
+;; each turn, both of which move on by so many bytes.
 ;;
 ;; The addresses of tall tiles' rows move on before they are used: engines know that a sum has no high bits, but not that
 ;; a value of the turn before has none, and would copy it into one more register.
 (module
   ;; `ahead`: whether the panel's address also moves on before it is used, for callers with no register to spare.
   (func $tile4x8! (param $ahead i32) (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32)
-                (param $w i32) (param $kb i32) (param $step i32) (param $touch i32)
+                (param $w i32) (param $kb i32) (param $step i32) (param $half i32) (param $touch i32)
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (result v128 v128 v128 v128 v128 v128 v128 v128)
@@ -38,6 +38,7 @@
         (if (local.get $step)
           (then
             (drop (i32.load8_u (local.get $touch)))
+            (drop (i32.load8_u (i32.add (local.get $touch) (local.get $half))))
             (local.set $touch (i32.add (local.get $touch) (local.get $step)))))
         (if (local.get $ahead) (then (local.set $w (i32.add (local.get $w) (i32.const 256)))))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 32)))
@@ -203,7 +204,7 @@
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
 
   (func $tile6x8! (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32) (param $a4 i32) (param $a5 i32)
-                (param $w i32) (param $kb i32) (param $step i32) (param $touch i32)
+                (param $w i32) (param $kb i32) (param $step i32) (param $half i32) (param $touch i32)
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
                 (param $c40 v128) (param $c41 v128) (param $c50 v128) (param $c51 v128)
@@ -222,6 +223,7 @@
         (if (local.get $step)
           (then
             (drop (i32.load8_u (local.get $touch)))
+            (drop (i32.load8_u (i32.add (local.get $touch) (local.get $half))))
             (local.set $touch (i32.add (local.get $touch) (local.get $step)))))
         (local.set $a0 (i32.add (local.get $a0) (i32.const 16)))
         (local.set $a1 (i32.add (local.get $a1) (i32.const 16)))

@@ -27,15 +27,15 @@
   ;; until the next part. Not where it is also the residual. Rows left over by tiles come last; where there are no others,
   ;; they meet all panels, which then come from memory.
   ;;
-  ;; Tiles touch the next group meanwhile, so slowly that it takes as long as the group that they use: the hardware is ahead
-  ;; of them, and nobody waits. What they do not reach, as of the first group, is fetched before it is used. After the last
-  ;; one they touch what lies behind the matrix, which is often needed next.
+  ;; Tiles touch both halves of the next group meanwhile, so slowly that it takes as long as the group that they use: the
+  ;; hardware is ahead of them, and where it is not, they wait for both at once. After the last group they touch what lies
+  ;; behind the matrix, which is often needed next. Only the first group is fetched before it is used.
   (func $groups! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
                  (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
                  (param $m i32)
     (local $dr i32) (local $part i32) (local $width i32) (local $start i32) (local $end i32)
     (local $k i32) (local $d i32) (local $rest i32) (local $first i32) (local $next i32)
-    (local $step i32) (local $touch i32) (local $limit i32)
+    (local $step i32) (local $touch i32) (local $half i32)
     (local $pr i32) (local $plo v128) (local $phi v128)
     (local.set $dr (i32.sub (local.get $r) (local.get $c)))
     ;; Parts of about the same length, multiples of 16 bytes, of which the first cache holds those of a tile.
@@ -45,7 +45,7 @@
           (i32.add (i32.const 15)
             (i32.div_u (local.get $kb) (i32.add (i32.shr_u (local.get $kb) (i32.const 11)) (i32.const 1))))
           (i32.const -16))
-        (i32.or (i32.le_u (local.get $kb) (i32.const 2048)) (i32.eqz (local.get $dr)))))
+        (i32.or (i32.le_u (local.get $kb) (i32.const 3072)) (i32.eqz (local.get $dr)))))
     (local.set $width
       (i32.shl
         (i32.add
@@ -53,33 +53,32 @@
           (i32.const 1))
         (i32.const 3)))
     (if (i32.lt_u (local.get $m) (i32.const 4)) (then (local.set $width (local.get $n))))
+    (local.set $half (i32.shr_u (i32.mul (local.get $width) (local.get $kb)) (i32.const 1)))
     (local.set $start (i32.const 0))
-    (local.set $touch (local.get $w))
+    (local.set $step (i32.const 0))
     (local.set $next (local.get $w))
     (loop $groups
       (local.set $end (call $min_u! (i32.add (local.get $start) (local.get $width)) (local.get $n)))
       (local.set $first (local.get $next))
-      ;; What is less is in a cache already, or soon read.
       (local.set $next (i32.add (local.get $w) (i32.mul (local.get $end) (local.get $kb))))
-      (local.set $d (i32.sub (local.get $next) (local.get $touch)))
-      (if (i32.and (i32.ge_u (local.get $m) (i32.const 4)) (i32.ge_s (local.get $d) (i32.const 0x8000)))
-        (then (call $fetch! (local.get $touch) (local.get $d))))
-      ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles; less than a line, or the hardware
-      ;; would not be ahead.
-      (local.set $d (i32.mul (local.get $width) (local.get $kb)))
-      (local.set $step
-        (select
-          (i32.add (i32.const 1)
-            (i32.div_u
-              (select (i32.const 768) (i32.const 1024) (i32.gt_u (call $tile_rows!) (i32.const 4)))
-              (local.get $m)))
-          (i32.const 0)
-          (i32.and
-            (i32.ge_u (local.get $m) (i32.const 20))
-            (i32.ge_u (i32.sub (i32.shl (memory.size) (i32.const 16)) (local.get $next)) (local.get $d)))))
       (local.set $touch (local.get $next))
-      ;; The middle of the last panel: a tile touches less than half of one.
-      (local.set $limit (i32.add (local.get $next) (i32.sub (local.get $d) (i32.shl (local.get $kb) (i32.const 2)))))
+      (if (i32.ge_u (local.get $m) (i32.const 4))
+        (then
+          ;; What is less is in a cache already, or soon read.
+          (local.set $d (i32.sub (local.get $next) (local.get $first)))
+          (if (i32.and (i32.gt_u (local.get $d) (i32.const 0x7fff)) (i32.eqz (local.get $step)))
+            (then (call $fetch! (local.get $first) (local.get $d))))
+          ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles and the halves.
+          (local.set $step
+            (select
+              (i32.div_u
+                (i32.add (local.get $m)
+                  (select (i32.const 383) (i32.const 511) (i32.gt_u (call $tile_rows!) (i32.const 4))))
+                (local.get $m))
+              (i32.const 0)
+              (i32.ge_u
+                (i32.sub (i32.shl (memory.size) (i32.const 16)) (local.get $next))
+                (i32.mul (i32.add (local.get $width) (i32.const 4)) (local.get $kb)))))))
       (local.set $k (i32.const 0))
       (loop $parts
         (local.set $d (call $min_u! (local.get $part) (i32.sub (local.get $kb) (local.get $k))))
@@ -99,7 +98,8 @@
             (local.get $pr) (local.get $dr) (local.get $plo) (local.get $phi) (local.get $kb)
             (i32.sub (local.get $end) (local.get $start)) (local.get $lda) (local.get $ldc)
             (local.get $m) (local.get $k) (local.get $d)
-            (local.get $step) (local.get $touch) (local.get $limit))))
+            (local.get $step) (local.get $half) (local.get $touch)
+            (i32.add (local.get $next) (local.get $half)))))
         (br_if $parts
           (i32.lt_u (local.tee $k (i32.add (local.get $k) (local.get $d))) (local.get $kb))))
       (call $left_over! (i32.add (local.get $c) (i32.shl (local.get $start) (i32.const 2))) (local.get $a)
@@ -111,11 +111,12 @@
 
   ;; The rows that tiles can do meet the n columns from panel w on, d bytes of each row from k on; how many are left.
   ;; With k, C holds what the sums start with. With r, the residual lies dr bytes from C. Tiles touch memory from `touch`
-  ;; on, where none begins past `limit`; the second result is where the next would begin.
+  ;; and `half` bytes further on, where none begins past `limit`; the second result is where the next would begin. None
+  ;; touches more than 4·kb bytes of each.
   (func $group! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32) (param $dr i32)
                 (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
                 (param $rest i32) (param $k i32) (param $d i32)
-                (param $step i32) (param $touch i32) (param $limit i32) (result i32 i32)
+                (param $step i32) (param $half i32) (param $touch i32) (param $limit i32) (result i32 i32)
     (local $j i32) (local $six i32) (local $p i32) (local $panel i32)
     (local $a0 i32) (local $y0 i32) (local $c00 v128) (local $c01 v128)
     (local $a1 i32) (local $y1 i32) (local $c10 v128) (local $c11 v128)
@@ -171,7 +172,7 @@
               (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
                 (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
                   (local.get $a4) (local.get $a5)
-                  (local.get $panel) (local.get $d) (local.get $step) (local.get $touch)
+                  (local.get $panel) (local.get $d) (local.get $step) (local.get $half) (local.get $touch)
                   (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                   (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
                   (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)))))))))))))))
@@ -179,7 +180,7 @@
               (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
               (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
                 (call $tile4x8! (i32.const 0) (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
-                  (local.get $panel) (local.get $d) (local.get $step) (local.get $touch)
+                  (local.get $panel) (local.get $d) (local.get $step) (local.get $half) (local.get $touch)
                   (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
                   (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))))))))))
               (local.set $c40 (local.get $c30)) (local.set $c41 (local.get $c31))
