@@ -131,8 +131,8 @@
         (br_if $tiles_done (i32.lt_u (local.get $rest) (i32.const 4)))
         (if (i32.gt_u (call $tile_rows!) (i32.const 4))
           (then
-            ;; Four rows where that leaves fewer over.
-            (local.set $six (i32.lt_u (i32.rem_u (local.get $rest) (i32.const 6)) (i32.const 2)))))
+            ;; Four rows where sixes would leave as many over: tiles of two and one are for fewer.
+            (local.set $six (i32.lt_u (i32.rem_u (local.get $rest) (i32.const 6)) (i32.const 4)))))
         (local.set $j (i32.const 0))
         (local.set $panel (local.get $w))
         (loop $panels
