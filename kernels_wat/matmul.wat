@@ -29,7 +29,7 @@
   ;;
   ;; Tiles touch both halves of the next group meanwhile, so slowly that it takes as long as the group that they use: the
   ;; hardware is ahead of them, and where it is not, they wait for both at once. After the last group they touch what lies
-  ;; behind the matrix, which is often needed next. Only the first group is fetched before it is used.
+  ;; behind the matrix, which is often needed next. A group that none has touched, as the first, is fetched before it is used.
   (func $groups! (param $c i32) (param $a i32) (param $w i32) (param $b i32) (param $r i32)
                  (param $lo v128) (param $hi v128) (param $kb i32) (param $n i32) (param $lda i32) (param $ldc i32)
                  (param $m i32)
@@ -68,7 +68,8 @@
           (local.set $d (i32.sub (local.get $next) (local.get $first)))
           (if (i32.and (i32.gt_u (local.get $d) (i32.const 0x7fff)) (i32.eqz (local.get $step)))
             (then (call $fetch! (local.get $first) (local.get $d))))
-          ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles and the halves.
+          ;; As many bytes as a turn of a tile uses of its panel, divided among the tiles and the halves, rounded up; none
+          ;; unless memory reaches as far as the last tile may: four columns behind the next group.
           (local.set $step
             (select
               (i32.div_u
