@@ -187,7 +187,7 @@
                     (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
                     (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
                     (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
-                      (call $tile6x8! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
+                      (call $tile6x8! (i32.const 6) (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
                         (local.get $x4) (local.get $x5)
                         (local.get $pw) (local.get $run) (i32.const 0) (i32.const 0) (i32.const 0)
                         (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
@@ -256,7 +256,7 @@
                       (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
                       (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
                       (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
-                        (call $tile6x8! (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
+                        (call $tile6x8! (i32.const 6) (local.get $x0) (local.get $x1) (local.get $x2) (local.get $x3)
                           (local.get $x4) (local.get $x5)
                           (local.get $pw) (local.get $kb) (i32.const 0) (i32.const 0) (i32.const 0)
                           (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)

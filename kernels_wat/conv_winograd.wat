@@ -265,7 +265,7 @@
             (local.set $c00 (local.set $c01 (local.set $c10 (local.set $c11
             (local.set $c20 (local.set $c21 (local.set $c30 (local.set $c31
             (local.set $c40 (local.set $c41 (local.set $c50 (local.set $c51
-              (call $tile6x8! (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
+              (call $tile6x8! (i32.const 6) (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)
                 (local.get $a4) (local.get $a5)
                 (local.get $u) (local.get $kb) (i32.const 0) (i32.const 0) (i32.const 0)
                 (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)

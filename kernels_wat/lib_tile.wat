@@ -7,6 +7,7 @@
 ;;   tile      rows × columns   acc + w + a + product    for
 ;;   4×8            4 × 8         8 + 2 + 1 + 1 = 12     two roundings
 ;;   6×8            6 × 8        12 + 2 + 1     = 15     one rounding: no register holds a product
+;;   5×8            5 × 8        10 + 2 + 1     = 13     the same, of rows that sixes would leave over
 ;;   2×16           2 × 16        8 + 4 + 1 + 1 = 14     two rows left over
 ;;   1×32           1 × 32        8 + 1 + 1 + 1 = 11     one row left over: four panels are four streams from memory, which is
 ;;                                                         read fastest when they are far apart
@@ -203,7 +204,9 @@
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
     (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31))
 
-  (func $tile6x8! (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32) (param $a4 i32) (param $a5 i32)
+  ;; `rows`: 6, or 5, which leaves a5, c50 and c51 alone.
+  (func $tile6x8! (param $rows i32)
+                (param $a0 i32) (param $a1 i32) (param $a2 i32) (param $a3 i32) (param $a4 i32) (param $a5 i32)
                 (param $w i32) (param $kb i32) (param $step i32) (param $half i32) (param $touch i32)
                 (param $c00 v128) (param $c01 v128) (param $c10 v128) (param $c11 v128)
                 (param $c20 v128) (param $c21 v128) (param $c30 v128) (param $c31 v128)
@@ -216,7 +219,8 @@
     (local.set $a2 (i32.add (local.get $a2) (i32.const -16)))
     (local.set $a3 (i32.add (local.get $a3) (i32.const -16)))
     (local.set $a4 (i32.add (local.get $a4) (i32.const -16)))
-    (local.set $a5 (i32.add (local.get $a5) (i32.const -16)))
+    (if (i32.gt_u (local.get $rows) (i32.const 5))
+      (then (local.set $a5 (i32.add (local.get $a5) (i32.const -16)))))
     (block $fours_done
       (br_if $fours_done (i32.lt_u (local.get $kb) (i32.const 16)))
       (loop $fours
@@ -230,7 +234,8 @@
         (local.set $a2 (i32.add (local.get $a2) (i32.const 16)))
         (local.set $a3 (i32.add (local.get $a3) (i32.const 16)))
         (local.set $a4 (i32.add (local.get $a4) (i32.const 16)))
-        (local.set $a5 (i32.add (local.get $a5) (i32.const 16)))
+        (if (i32.gt_u (local.get $rows) (i32.const 5))
+          (then (local.set $a5 (i32.add (local.get $a5) (i32.const 16)))))
         (local.set $w0 (v128.load (local.get $w)))
         (local.set $w1 (v128.load offset=16 (local.get $w)))
         (local.set $v (v128.load32_splat (local.get $a0)))
@@ -248,9 +253,11 @@
         (local.set $v (v128.load32_splat (local.get $a4)))
         (local.set $c40 (local.set $c41
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-        (local.set $v (v128.load32_splat (local.get $a5)))
-        (local.set $c50 (local.set $c51
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+        (if (i32.gt_u (local.get $rows) (i32.const 5))
+          (then
+            (local.set $v (v128.load32_splat (local.get $a5)))
+            (local.set $c50 (local.set $c51
+              (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))))
         (local.set $w0 (v128.load offset=32 (local.get $w)))
         (local.set $w1 (v128.load offset=48 (local.get $w)))
         (local.set $v (v128.load32_splat offset=4 (local.get $a0)))
@@ -268,9 +275,11 @@
         (local.set $v (v128.load32_splat offset=4 (local.get $a4)))
         (local.set $c40 (local.set $c41
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-        (local.set $v (v128.load32_splat offset=4 (local.get $a5)))
-        (local.set $c50 (local.set $c51
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+        (if (i32.gt_u (local.get $rows) (i32.const 5))
+          (then
+            (local.set $v (v128.load32_splat offset=4 (local.get $a5)))
+            (local.set $c50 (local.set $c51
+              (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))))
         (local.set $w0 (v128.load offset=64 (local.get $w)))
         (local.set $w1 (v128.load offset=80 (local.get $w)))
         (local.set $v (v128.load32_splat offset=8 (local.get $a0)))
@@ -288,9 +297,11 @@
         (local.set $v (v128.load32_splat offset=8 (local.get $a4)))
         (local.set $c40 (local.set $c41
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-        (local.set $v (v128.load32_splat offset=8 (local.get $a5)))
-        (local.set $c50 (local.set $c51
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+        (if (i32.gt_u (local.get $rows) (i32.const 5))
+          (then
+            (local.set $v (v128.load32_splat offset=8 (local.get $a5)))
+            (local.set $c50 (local.set $c51
+              (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))))
         (local.set $w0 (v128.load offset=96 (local.get $w)))
         (local.set $w1 (v128.load offset=112 (local.get $w)))
         (local.set $v (v128.load32_splat offset=12 (local.get $a0)))
@@ -308,9 +319,11 @@
         (local.set $v (v128.load32_splat offset=12 (local.get $a4)))
         (local.set $c40 (local.set $c41
           (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-        (local.set $v (v128.load32_splat offset=12 (local.get $a5)))
-        (local.set $c50 (local.set $c51
-          (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+        (if (i32.gt_u (local.get $rows) (i32.const 5))
+          (then
+            (local.set $v (v128.load32_splat offset=12 (local.get $a5)))
+            (local.set $c50 (local.set $c51
+              (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))))
         (local.set $w (i32.add (local.get $w) (i32.const 128)))
         (br_if $fours (i32.lt_u (local.get $a0) (local.get $end)))))
     (if (i32.and (local.get $kb) (i32.const 12))
@@ -328,7 +341,8 @@
           (local.set $a2 (i32.add (local.get $a2) (i32.const 4)))
           (local.set $a3 (i32.add (local.get $a3) (i32.const 4)))
           (local.set $a4 (i32.add (local.get $a4) (i32.const 4)))
-          (local.set $a5 (i32.add (local.get $a5) (i32.const 4)))
+          (if (i32.gt_u (local.get $rows) (i32.const 5))
+            (then (local.set $a5 (i32.add (local.get $a5) (i32.const 4)))))
           (local.set $w0 (v128.load (local.get $w)))
           (local.set $w1 (v128.load offset=16 (local.get $w)))
           (local.set $v (v128.load32_splat (local.get $a0)))
@@ -346,9 +360,11 @@
           (local.set $v (v128.load32_splat (local.get $a4)))
           (local.set $c40 (local.set $c41
             (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c40) (local.get $c41))))
-          (local.set $v (v128.load32_splat (local.get $a5)))
-          (local.set $c50 (local.set $c51
-            (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))
+          (if (i32.gt_u (local.get $rows) (i32.const 5))
+            (then
+              (local.set $v (v128.load32_splat (local.get $a5)))
+              (local.set $c50 (local.set $c51
+                (call $madd2! (local.get $v) (local.get $w0) (local.get $w1) (local.get $c50) (local.get $c51))))))
           (local.set $w (i32.add (local.get $w) (i32.const 32)))
           (br_if $ones (i32.lt_u (local.get $a0) (local.get $end))))))
     (local.get $c00) (local.get $c01) (local.get $c10) (local.get $c11)
