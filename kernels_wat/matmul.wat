@@ -72,7 +72,7 @@
       (local.set $c (i32.add (local.get $c) (i32.mul (local.get $rows) (local.get $ldc))))
       (br_if $blocks (local.get $m))))
 
-  ;; Rows of A that are at most 832 KB, but not fewer than 36, since fewer would wait for panels: blocks of about the same
+  ;; Rows of A that are about 832 KB, but seldom fewer than 36, since fewer would wait for panels: blocks of about the same
   ;; size, of which only the last leaves rows over.
   (func $block_rows! (param $m i32) (param $kb i32) (result i32)
     (i32.mul (i32.const 12)
