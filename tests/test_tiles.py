@@ -35,7 +35,7 @@ def convolution(channels: int, filters: int, height: int, width: int, stride: in
     return Case("Conv", (*inputs, random(2, filters, *out)), {**attrs, **attributes}, frozenset({1, 2}))
 
 
-# Weights come in groups of columns, and rows in blocks of about 832 KB: 230 rows of 2050 are three, and either half two.
+# Weights come in groups of columns, rows in blocks of about 832 KB: 230 rows of 2050 are three, and either half two.
 @pytest.mark.parametrize(("engine", "tier"), RUNS)
 @pytest.mark.parametrize("rows", [13, 80, 230])
 @pytest.mark.parametrize(("k", "n"), [(2050, 261), (515, 390), (200, 600)])
