@@ -4,7 +4,7 @@
 ;;           C, R rows ldc bytes apart; r = 0 means no residual; r = c allowed
 ;; Writes    exactly C[m0:m1, 0:n]; reads up to 28 bytes past the last row of C and R, and touches memory behind W, if it is
 ;;           there
-;; Tiles     $rows_of_tile! by one panel; of the rows left over, two by two panels, one by four
+;; Tiles     four rows by one panel, or $rows_of_tile!; of the rows left over, two by two panels, one by four
 (module
   ;; Blocks of rows that the second cache holds meet all panels, group by group: of about 128 KB, which stays there too. Rows
   ;; left over by tiles come last in a group; where there are no others, they meet all panels, which then come from memory.
@@ -100,8 +100,8 @@
           (select (i32.const 383) (i32.const 511) (i32.gt_u (call $tile_rows!) (i32.const 4))))
         (local.get $rows))))
 
-  ;; Of four rows or more that are left, how many the next tile takes where tiles are tall: sixes, and fives where both do
-  ;; all rows. Four are a five that ends with the same row twice.
+  ;; Of four rows or more that are left, how many the next tile takes where $tile_rows! is six: sixes, and fives where both
+  ;; do all rows. Four are a five that ends with the same row twice.
   (func $rows_of_tile! (param $rest i32) (result i32)
     (local $tiles i32)
     (local.set $tiles (i32.div_u (i32.add (local.get $rest) (i32.const 5)) (i32.const 6)))
@@ -199,7 +199,7 @@
             (local.get $c20) (local.get $c21) (local.get $c30) (local.get $c31)
             (local.get $c40) (local.get $c41) (local.get $c50) (local.get $c51)
             (local.get $lo) (local.get $hi) (i32.sub (local.get $n) (local.get $j)))
-          ;; A turn is four floats of a row in tall tiles, eight in those of four rows.
+          ;; A turn of $tile6x8! is four floats of a row, one of $tile4x8! eight.
           (local.set $touch
             (call $min_u! (local.get $limit)
               (i32.add (local.get $touch)
