@@ -24,12 +24,15 @@ def tiny_graph(rows: int = 2) -> Graph:
     return builder.build()
 
 
-def wide_graph(columns: int = 1_500_000) -> Graph:
-    """y = x·w with weights of 12 MB: x float32[1, 2], y float32[1, columns]."""
+def wide_graph(columns: int = 1_500_000, k: int = 2, negated: bool = False) -> Graph:
+    """y = x·w, and z = −y if `negated`: x float32[1, k], w of 12 MB unless said, y float32[1, columns]."""
     builder = registry.builder("wide")
-    x = builder.input("x", TensorType(DType.FLOAT, (1, 2)))
-    w = builder.constant(np.random.default_rng(2).standard_normal((2, columns), np.float32), "w")
-    builder.output("y", builder.add1("MatMul", x, w))
+    x = builder.input("x", TensorType(DType.FLOAT, (1, k)))
+    w = builder.constant(np.random.default_rng(2).standard_normal((k, columns), np.float32), "w")
+    y = builder.add1("MatMul", x, w)
+    builder.output("y", y)
+    if negated:
+        builder.output("z", builder.add1("Neg", y))
     return builder.build()
 
 

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser_sessions import BOTH, ISOLATED, SIZE, attempt, serve_sessions
-from tests.website import Site, assert_no_workers
+from tests.models import tinf_of, wide_graph
+from tests.website import Site, assert_no_workers, library, serve
 
 
 @pytest.fixture
@@ -107,6 +108,69 @@ def test_tensors_that_no_output_fits(worker: bool, page: Page, site: Site) -> No
         f"FeedError: output 'y' has shape [5,2]. {expected}",
         "FeedError: 'fetches' contains invalid output name: q. The model's outputs are y: float32[2,5].",
     ]
+
+
+WIDE = """async ([url, k, columns]) => {
+    const { InferenceSession, Tensor } = await import("/index.js");
+    const session = await InferenceSession.create(url, { cache: false, worker: false });
+    const big = [];
+    globalThis.ArrayBuffer = class extends ArrayBuffer {
+        constructor(bytes) { super(bytes); if (bytes === 4 * columns) big.push(this); }
+    };
+    const feeds = value => ({ x: new Tensor("float32", new Float32Array(k).fill(value), [1, k]) });
+    const counts = [];
+    const idle = async () => { await new Promise(done => setTimeout(done, 20)); counts.push(big.length); };
+    const run = async (...args) => { const { y } = await session.run(...args); counts.push(big.length); return y; };
+    const equal = (a, b) => a.every((value, i) => Object.is(value, b[i]));
+    const first = await run(feeds(1)); // makes its own
+    await idle();
+    const second = await run(feeds(-3)); // has what was made meanwhile
+    const third = await run(feeds(1)); // comes before there was time for another
+    const right = [equal(first.data, third.data), !equal(first.data, second.data)];
+    await idle();
+    await run(feeds(2), { y: first }); // needs none, so none is kept or made
+    await idle();
+    await run(feeds(2));
+    await session.release();
+    await idle();
+    right.push(new Set([first, second, third].map(({ data }) => data.buffer)).size === 3);
+    return [counts, right, equal(first.data, second.data)];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "k", "counts"),
+    [
+        pytest.param(2**18, 24, [1, 2, 2, 3, 4, 4, 4, 5, 5], id="large"),
+        pytest.param(2**18, 8, [1, 1, 2, 3, 3, 3, 3, 4, 4], id="large-share-of-memory"),
+        pytest.param(2**18 - 8, 24, [1, 1, 2, 3, 3, 3, 3, 4, 4], id="small"),
+    ],
+)
+def test_arrays_made_between_runs(columns: int, k: int, counts: list[int], page: Page) -> None:
+    """How many buffers for the output there have been after each run, and after the thread had nothing to do.
+
+    Outputs of 1 MiB and more that take a sixteenth of linear memory at most are made ahead, each for one run only.
+    """
+    with serve({**library(), "wide.tinf": tinf_of(wide_graph(columns, k))}) as site:
+        site.open(page)
+        assert page.evaluate(WIDE, ["/wide.tinf", k, columns]) == [counts, [True] * 3, False]
+
+
+def test_arrays_made_between_runs_are_one_for_each_output(page: Page) -> None:
+    """Outputs of the same size do not get the same array."""
+    graph = wide_graph(2**18, 36, negated=True)
+    script = """async url => {
+        const { InferenceSession, Tensor } = await import("/index.js");
+        const session = await InferenceSession.create(url, { cache: false, worker: false });
+        const x = new Tensor("float32", new Float32Array(36).fill(1), [1, 36]);
+        await session.run({ x });
+        await new Promise(done => setTimeout(done, 20));
+        const { y, z } = await session.run({ x });
+        return y.data.every((value, i) => value && z.data[i] === -value);
+    }"""
+    with serve({**library(), "wide.tinf": tinf_of(graph)}) as site:
+        site.open(page)
+        assert page.evaluate(script, "/wide.tinf") is True
 
 
 # ── release ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,8 +10,18 @@ import { sizeOf, TYPES } from "./plan.js";
  * @typedef {readonly (Data | undefined)[]} Into arrays to copy outputs into; a new one for each that is not given
  */
 
+/** Bytes of new arrays from which on they are worth making ahead: less comes from memory that the browser has kept. */
+const MUCH = 2 ** 20;
+/** The share of linear memory that they may take. */
+const SHARE = 1 / 16;
+
 export class Places {
   #plans;
+  /** Where the outputs lie that the last run has new arrays for. @type {Data[]} */
+  #asked = [];
+  /** @type {ArrayBuffer[]} */
+  #spare = [];
+  #timer = 0;
 
   /**
    * @param {readonly Pick<Plan, "inputs" | "outputs">[]} plans
@@ -44,10 +54,27 @@ export class Places {
    */
   room(index, names, into = []) {
     const { outputs } = this.#plans[index];
-    return names.map((name, i) => {
-      const place = /** @type {Data} */ (outputs.get(name));
-      return into[i] ?? new /** @type {any} */ (place.constructor)(place.length);
+    this.#asked = names.filter((_, i) => !into[i]).map(name => /** @type {Data} */ (outputs.get(name)));
+    const made = this.#asked.map(place => like(place, this.#spare));
+    return names.map((_, i) => into[i] ?? /** @type {Data} */ (made.shift()));
+  }
+
+  /** Once this thread has nothing else to do, make new arrays for another run like the last one. */
+  prepare() {
+    const bytes = this.#asked.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.end();
+    if (bytes < MUCH || bytes > SHARE * this.#asked[0].buffer.byteLength) return;
+    this.#timer = setTimeout(() => {
+      const made = this.#asked.map(place => like(place, this.#spare));
+      touch(made);
+      this.#spare = buffersOf(made);
     });
+  }
+
+  /** Let go of what has been prepared. */
+  end() {
+    clearTimeout(this.#timer);
+    this.#spare = [];
   }
 
   /**
@@ -62,6 +89,22 @@ export class Places {
     return room;
   }
 }
+
+/**
+ * @param {Data} other
+ * @param {ArrayBuffer[]} spare
+ * @returns {Data} an array like `other`, in one of the spare buffers, which is then taken, if there is one of its size
+ */
+export function like(other, spare) {
+  const i = spare.findIndex(({ byteLength }) => byteLength === other.byteLength);
+  const buffer = i < 0 ? new ArrayBuffer(other.byteLength) : spare.splice(i, 1)[0];
+  return new /** @type {any} */ (other.constructor)(buffer);
+}
+
+/** The buffers of arrays that can change their owner. @param {readonly Data[]} arrays */
+export const buffersOf = arrays => [
+  ...new Set(arrays.map(({ buffer }) => buffer).filter(buffer => buffer instanceof ArrayBuffer)),
+];
 
 /**
  * Write to every page of new arrays, so that the system gives their memory: it takes several times as long as a copy,

@@ -3,7 +3,7 @@
 
 import { EngineError, fromPlain, toPlain } from "./errors.js";
 import { Host } from "./host.js";
-import { Places, touch } from "./places.js";
+import { buffersOf, like, Places, touch } from "./places.js";
 import { join } from "./threads.js";
 import { startWorker } from "./worker.js";
 
@@ -106,9 +106,9 @@ export class RemoteHost {
    * @returns {Promise<Ran>}
    */
   async #send(plan, feeds, names, into, transfer) {
-    const sent = transfer ? feeds : feeds.map(feed => this.#like(feed));
+    const sent = transfer ? feeds : feeds.map(feed => like(feed, this.#spare));
     if (!transfer) for (const [i, feed] of feeds.entries()) sent[i].set(/** @type {any} */ (feed));
-    const back = into.map(array => array && this.#like(array));
+    const back = into.map(array => array && like(array, this.#spare));
     const moved = buffersOf([...sent, ...back.filter(array => array !== undefined)]);
     const { outputs, ms, spare } = await this.#call("run", [plan, sent, names, back], moved);
     this.#spare = spare;
@@ -119,13 +119,6 @@ export class RemoteHost {
       return array;
     });
     return { outputs: arrays, ms };
-  }
-
-  /** An array like `other`, in a buffer that has come back if there is one of its size. @param {Data} other @returns {Data} */
-  #like(other) {
-    const i = this.#spare.findIndex(({ byteLength }) => byteLength === other.byteLength);
-    const buffer = i < 0 ? new ArrayBuffer(other.byteLength) : this.#spare.splice(i, 1)[0];
-    return new /** @type {any} */ (other.constructor)(buffer);
   }
 
   /**
@@ -204,8 +197,3 @@ async function answer(host, { call, args }) {
       return { result };
   }
 }
-
-/** What can change its owner. @param {readonly Data[]} arrays */
-const buffersOf = arrays => [
-  ...new Set(arrays.map(({ buffer }) => buffer).filter(buffer => buffer instanceof ArrayBuffer)),
-];

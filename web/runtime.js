@@ -87,6 +87,7 @@ export class Runtime {
     }
     this.#ended = performance.now();
     this.#took = this.#ended - start;
+    this.#places.prepare();
     return this.#places.read(index, names, room);
   }
 
@@ -117,6 +118,7 @@ export class Runtime {
 
   /** End the other threads. */
   end() {
+    this.#places.end();
     this.#team?.end();
   }
 
