@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 
 from tinyinfer.bundle import web_files
 from tinyinfer.types import Array, DType
@@ -120,8 +121,12 @@ def answering_workers(page: Page) -> int:
     request = json.dumps({"id": 1, "method": "Runtime.evaluate", "params": {"expression": "40 + 2"}})
     for target in client.send("Target.getTargets")["targetInfos"]:
         if target["type"] == "worker" and target["url"].startswith(page.url.rpartition("/")[0]):
-            session = client.send("Target.attachToTarget", {"targetId": target["targetId"], "flatten": False})
-            client.send("Target.sendMessageToTarget", {"sessionId": session["sessionId"], "message": request})
+            try:
+                session = client.send("Target.attachToTarget", {"targetId": target["targetId"], "flatten": False})
+                client.send("Target.sendMessageToTarget", {"sessionId": session["sessionId"], "message": request})
+            except Error as error:
+                if not re.search("No (target|session) with given id", error.message):
+                    raise  # anything but that it has ended since it was listed
     page.wait_for_timeout(1000)  # milliseconds
     client.detach()
     return sum('"value":42' in answer for answer in answers)

@@ -19,7 +19,7 @@ export class Places {
   #plans;
   /** Where the outputs lie that the last run has new arrays for. @type {Data[]} */
   #asked = [];
-  /** @type {ArrayBuffer[]} */
+  /** Buffers for the new arrays of the next run. @type {ArrayBuffer[]} */
   #spare = [];
   #timer = 0;
 
@@ -93,7 +93,7 @@ export class Places {
 /**
  * @param {Data} other
  * @param {ArrayBuffer[]} spare
- * @returns {Data} an array like `other`, in one of the spare buffers, which is then taken, if there is one of its size
+ * @returns {Data} a new array of the type and length of `other`; takes a spare buffer of its size, if there is one
  */
 export function like(other, spare) {
   const i = spare.findIndex(({ byteLength }) => byteLength === other.byteLength);
