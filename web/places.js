@@ -10,7 +10,7 @@ import { sizeOf, TYPES } from "./plan.js";
  * @typedef {readonly (Data | undefined)[]} Into arrays to copy outputs into; a new one for each that is not given
  */
 
-/** Bytes of new arrays from which on they are worth making ahead: less comes from memory that the browser has kept. */
+/** Bytes of all new arrays from which on they are worth making ahead: less comes from memory that the browser has kept. */
 const MUCH = 2 ** 20;
 /** The share of linear memory that they may take. */
 const SHARE = 1 / 16;
@@ -54,15 +54,15 @@ export class Places {
    */
   room(index, names, into = []) {
     const { outputs } = this.#plans[index];
-    this.#asked = names.filter((_, i) => !into[i]).map(name => /** @type {Data} */ (outputs.get(name)));
-    const made = this.#asked.map(place => like(place, this.#spare));
-    return names.map((_, i) => into[i] ?? /** @type {Data} */ (made.shift()));
+    const places = names.map(name => /** @type {Data} */ (outputs.get(name)));
+    this.#asked = places.filter((_, i) => !into[i]);
+    return places.map((place, i) => into[i] ?? like(place, this.#spare));
   }
 
   /** Once this thread has nothing else to do, make new arrays for another run like the last one. */
   prepare() {
     const bytes = this.#asked.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    this.end();
+    this.drop();
     if (bytes < MUCH || bytes > SHARE * this.#asked[0].buffer.byteLength) return;
     this.#timer = setTimeout(() => {
       const made = this.#asked.map(place => like(place, this.#spare));
@@ -71,8 +71,8 @@ export class Places {
     });
   }
 
-  /** Let go of what has been prepared. */
-  end() {
+  /** Let go of what has been prepared, or is about to be. */
+  drop() {
     clearTimeout(this.#timer);
     this.#spare = [];
   }

@@ -118,7 +118,7 @@ export class Runtime {
 
   /** End the other threads. */
   end() {
-    this.#places.end();
+    this.#places.drop();
     this.#team?.end();
   }
 
