@@ -34,7 +34,7 @@ lint: $(VENV)/.dev web/node_modules/.installed ## ruff, mypy --strict, biome, ts
 	@$(PYTHON) -m mypy
 	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings .
 	@cd web && $(WITH_NODE) node_modules/.bin/tsc -p tsconfig.json
-	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings --config-path=. ../benchmarks/web
+	@cd web && $(WITH_NODE) node_modules/.bin/biome check --error-on-warnings --config-path=. ../benchmarks/web ../tests/bundlers/bundle.js
 	@cd web && $(WITH_NODE) node_modules/.bin/tsc -p ../benchmarks/web/tsconfig.json
 
 wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
@@ -50,12 +50,12 @@ check-site: test-environment site ## open dist/site in headless Chromium
 	@TINYINFER_TEST_SITE=dist/site $(PYTHON) -m pytest tests/test_site.py
 
 clean: ## remove everything that was built, environments included
-	@rm -rf $(VENV) $(VENV310) build dist tinyinfer/wasm_backend/_build web/node_modules
+	@rm -rf $(VENV) $(VENV310) build dist tinyinfer/wasm_backend/_build web/node_modules tests/bundlers/node_modules
 	@rm -rf benchmarks/.cache benchmarks/node_modules benchmarks/results
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-test-environment: $(VENV)/.dev $(VENV310)/.installed web/node_modules/.installed
+test-environment: $(VENV)/.dev $(VENV310)/.installed web/node_modules/.installed tests/bundlers/node_modules/.installed
 	@tools/install_browsers.sh
 
 $(VENV)/.made:
@@ -86,6 +86,6 @@ $(VENV310)/.installed: pyproject.toml
 		touch $@; \
 	fi
 
-web/node_modules/.installed: web/package-lock.json | $(VENV)/.made
-	@$(PYTHON) tools/web_dependencies.py
+%/node_modules/.installed: %/package-lock.json | $(VENV)/.made
+	@$(PYTHON) tools/web_dependencies.py $*
 	@touch $@

@@ -1,11 +1,13 @@
-"""The npm package: what `npm pack` makes runs as it is, without a build, and tells TypeScript its types."""
+"""The npm package: what `npm pack` makes runs as it is and through bundlers, and tells TypeScript its types."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,21 @@ from playwright.sync_api import Page
 
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits
-from tests.models import reference, tinf_of, tiny_graph
+from tests.models import conv_graph, reference, tinf_of, tiny_graph
 from tests.test_packaging import load_tool
 from tests.website import Site, run_in_browser, serve
 from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 
 WEB = ROOT / "web"
 TSC = WEB / "node_modules" / ".bin" / "tsc"
+BUNDLERS = ROOT / "tests" / "bundlers"
+
+APPLICATION = {
+    "index.html": '<!doctype html><title>application</title><script type="module" src="./main.js"></script>',
+    "main.js": 'import * as tinyinfer from "tinyinfer"; globalThis.tinyinfer = tinyinfer;',
+}
+# What `run_in_browser` imports: the library as the application has it.
+BROUGHT = b"export const { InferenceSession, Tensor } = globalThis.tinyinfer;"
 
 CONSUMER = """
 import { FeedError, features, InferenceSession, Tensor } from "tinyinfer";
@@ -102,3 +112,55 @@ def test_typescript_knows_its_types(package: Path) -> None:
     options = ["--strict", "--noEmit", "--target", "ES2022", "--module", "ESNext", "--moduleResolution", "bundler"]
     result = subprocess.run([str(TSC), *options, "consumer.ts"], cwd=project, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (0, "")
+
+
+@pytest.fixture
+def application(package: Path, tmp_path: Path) -> Path:
+    """A project that uses the package."""
+    if shutil.which("node") is None or not (BUNDLERS / "node_modules").exists():
+        pytest.skip("no Node.js on PATH, or tests/bundlers/node_modules is missing (`make test` installs both)")
+    shutil.copytree(package.parent, tmp_path / "node_modules")
+    for name, text in APPLICATION.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("bundler", ["vite", "webpack"])
+def test_a_bundle_runs(page: Page, application: Path, bundler: str) -> None:
+    subprocess.run(["node", "bundle.js", bundler, str(application)], cwd=BUNDLERS, check=True)
+    dist = application / "dist"
+    bundle = {path.relative_to(dist).as_posix(): path.read_bytes() for path in dist.rglob("*.*")}
+    assert [name for name in bundle if not re.fullmatch(r"[\w./-]+", name)] == []  # Windows has no colons, for one
+    with serve({**bundle, "index.js": BROUGHT}) as site:
+        assert_runs(page, site, site.url)
+
+
+def test_the_development_server_of_vite_runs_it(page: Page, application: Path) -> None:
+    with serve({"index.js": BROUGHT}) as site, developing(application, site.url) as url:
+        assert_runs(page, site, url)
+
+
+@contextmanager
+def developing(application: Path, data: str) -> Iterator[str]:
+    """The address of a development server, which asks the server `data` for what is not the application's."""
+    command = ["node", "bundle.js", "vite-dev", str(application), data]
+    with subprocess.Popen(command, cwd=BUNDLERS, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+def assert_runs(page: Page, site: Site, url: str) -> None:
+    """The application at `url` computes what the reference does, with every file that the library loads."""
+    graph = conv_graph()
+    site.files["model.tinf"] = tinf_of(graph)
+    page.goto(url)
+    page.wait_for_function("globalThis.tinyinfer")
+    feeds = {"x": np.random.default_rng(3).standard_normal((1, 4, 9, 9), np.float32)}
+    for options in ({}, {"worker": False}, {"threads": 2}, {"tier": "relaxed", "worker": False}):
+        expected = reference(graph, feeds, options.get("tier", "simd128"))
+        actual = run_in_browser(page, site, "/model.tinf", feeds, **options)
+        for name in expected:
+            assert_same_bits(actual[name], expected[name], f"{name} with {options}")

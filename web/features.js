@@ -26,10 +26,10 @@ const PROBES = {
   ],
   relaxedSimd: [fuses, ""],
   moduleWorker: [hasModuleWorker, "module Workers (Chrome 80, Firefox 114, Safari 15)"],
-  crossOriginIsolated: [() => globalThis.crossOriginIsolated === true, ""],
+  crossOriginIsolated: [() => Boolean(globalThis.crossOriginIsolated), ""],
   sharedMemory: [canShare, ""],
   cacheStorage: [() => Boolean(globalThis.caches), ""],
-  secureContext: [() => globalThis.isSecureContext === true, ""],
+  secureContext: [() => Boolean(globalThis.isSecureContext), ""],
 };
 
 /** Whether threads can share memory. WebKitGTK calls pages isolated, yet has no SharedArrayBuffer. */

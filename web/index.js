@@ -122,7 +122,12 @@ export class InferenceSession {
     const used = chooseThreads(threads);
     requireFeatures(worker || used > 1);
     const source = toSource(model);
-    const kernels = wasmUrl ? absolute(wasmUrl) : new URL(`./kernels.${chosen}.wasm`, import.meta.url).href;
+    // Bundlers understand nothing but literals where files are named.
+    const own =
+      chosen === "simd128"
+        ? new URL("./kernels.simd128.wasm", import.meta.url)
+        : new URL("./kernels.relaxed.wasm", import.meta.url);
+    const kernels = absolute(wasmUrl || own);
     const shared = used > 1 || (worker && canShare());
     const session = new InferenceSession(worker);
     const abort = () => session.#end(signal?.reason);

@@ -3,10 +3,10 @@
 
 import { EngineError, messageOf } from "./errors.js";
 
-// The name stands here twice: bundlers understand nothing but a literal where a Worker is made.
+// The name stands here twice: bundlers understand nothing but a literal where a Worker is made. One calls a file so.
 
 /** Whether this thread is one of them, not a page or an application's own Worker. */
-export const isOwnWorker = () => "DedicatedWorkerGlobalScope" in globalThis && self.name === "tinyinfer:own";
+export const isOwnWorker = () => "DedicatedWorkerGlobalScope" in globalThis && self.name === "tinyinfer-own";
 
 /**
  * Start one.
@@ -18,7 +18,7 @@ export function startWorker(role, onFailure) {
   try {
     const worker = new Worker(new URL("./index.js", import.meta.url), {
       type: "module",
-      name: "tinyinfer:own",
+      name: "tinyinfer-own",
     });
     worker.onerror = ({ message }) => {
       const why = message ?? "its script could not be loaded (is it served, and allowed by worker-src?)";
