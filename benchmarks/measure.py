@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,10 +130,10 @@ def _check(page: Page, contender: Contender, prepared: Prepared) -> float:
 
 
 def _take_turns(run: Run, pages: Mapping[Contender, Page], turn: int, enough: float, result: ModelResult) -> None:
-    """One sample of each contender; every round begins with another one, so that none always follows the same."""
+    """One sample of each contender, in another order every round, so that none always follows the same."""
     order = list(pages)
-    first = turn % len(order) if order else 0
-    for contender in [*order[first:], *order[:first]]:
+    random.Random(turn).shuffle(order)
+    for contender in order:
         timing = result.timings[contender.key]
         warm = not timing.samples or statistics.median(timing.samples) < SLOW
         sample = ask(pages[contender], f"bench.measure({run.effort.sample}, {str(warm).lower()}, {enough})")
