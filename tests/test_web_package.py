@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser_sessions import shared_tinf
 from tests.conftest import ROOT
 from tests.differential import assert_same_bits
 from tests.models import conv_graph, reference, tinf_of, tiny_graph
@@ -155,11 +156,13 @@ def developing(application: Path, data: str) -> Iterator[str]:
 def assert_runs(page: Page, site: Site, url: str) -> None:
     """The application at `url` computes what the reference does, with every file that the library loads."""
     graph = conv_graph()
-    site.files["model.tinf"] = tinf_of(graph)
+    site.files["model.tinf"] = shared_tinf(graph)
     page.goto(url)
     page.wait_for_function("globalThis.tinyinfer")
+    threads = "tinyinfer.InferenceSession.create('/model.tinf', { threads: 2 }).then(session => session.threads)"
+    assert page.evaluate(threads) == 2
     feeds = {"x": np.random.default_rng(3).standard_normal((1, 4, 9, 9), np.float32)}
-    for options in ({}, {"worker": False}, {"threads": 2}, {"tier": "relaxed", "worker": False}):
+    for options in ({}, {"worker": False}, {"threads": 2}, {"tier": "relaxed", "worker": False, "threads": 2}):
         expected = reference(graph, feeds, options.get("tier", "simd128"))
         actual = run_in_browser(page, site, "/model.tinf", feeds, **options)
         for name in expected:
