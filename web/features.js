@@ -19,7 +19,7 @@ const RELAXED_MADD = [
 
 /** @type {Record<string, [probe: () => boolean, needed: string]>} */
 const PROBES = {
-  webAssembly: [() => typeof WebAssembly === "object", "WebAssembly (Chrome 57, Firefox 52, Safari 11)"],
+  webAssembly: [() => Boolean(globalThis.WebAssembly), "WebAssembly (Chrome 57, Firefox 52, Safari 11)"],
   simd: [
     () => WebAssembly.validate(new Uint8Array(SIMD)),
     "WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4)",
@@ -34,7 +34,7 @@ const PROBES = {
 
 /** Whether threads can share memory. WebKitGTK calls pages isolated, yet has no SharedArrayBuffer. */
 export function canShare() {
-  return globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === "function";
+  return Boolean(globalThis.crossOriginIsolated) && typeof SharedArrayBuffer === "function";
 }
 
 /** The address is not one, so no worker starts; the type is asked for all the same. */
