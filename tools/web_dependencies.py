@@ -50,9 +50,9 @@ def main() -> None:
         print(f"▸ no npm on PATH: Node.js comes from the PyPI package {NODE_WHEEL}", flush=True)
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL], check=True)
         importlib.invalidate_caches()
-    for folder in sys.argv[1:] or ["web"]:
-        print(f"▸ {folder}/node_modules: npm ci", flush=True)
-        install(folder)
+    folder = sys.argv[1] if sys.argv[1:] else "web"
+    print(f"▸ {folder}/node_modules: npm ci", flush=True)
+    install(folder)
 
 
 if __name__ == "__main__":

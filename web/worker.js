@@ -3,7 +3,8 @@
 
 import { EngineError, messageOf } from "./errors.js";
 
-// The name stands here twice: bundlers understand nothing but a literal where a Worker is made. One calls a file so.
+// The name stands here twice: bundlers understand nothing but a literal where a Worker is made. Webpack names the
+// Worker's file after it, so it is to be a file name everywhere.
 
 /** Whether this thread is one of them, not a page or an application's own Worker. */
 export const isOwnWorker = () => "DedicatedWorkerGlobalScope" in globalThis && self.name === "tinyinfer-own";
