@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from threading import Lock
+from typing import Any, TypeAlias
+from weakref import WeakSet
 
 from numpy.typing import ArrayLike
 
 from tinyinfer.compiler import CompiledModel, compile
-from tinyinfer.errors import FeedError, PlanError
+from tinyinfer.errors import FeedError, PlanError, TinyInferError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines, tinf
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
@@ -30,16 +32,67 @@ class InferenceSession:
 
         session = InferenceSession("model.tinf")
         outputs = session.run({"image": image})
+
+    Any number of threads may call one session: calls take turns, since a session has one memory. To run at the same
+    time, threads take a `copy.copy` each: the copy shares the model and has an engine and memory of its own.
+
+    A session pickles as the bytes of its model. Copies, unpickled sessions and those of a forked process make their
+    engine at the first run. `close`, or the end of a `with` block, ends its threads and gives its memory back.
     """
 
     def __init__(self, model: ModelSource, engine: str = "wasmtime", tier: str = "simd128", threads: int = 1) -> None:
         engines.check_tier(engine, tier)
-        self._file = _load(model)
+        self._prepare(_load(model), engine, tier, threads)
+        with self._lock:
+            self._runner(self._file.plans[0])
+
+    def _prepare(self, file: tinf.ModelFile, engine: str, tier: str, threads: int) -> None:
+        """Everything but an engine."""
+        self._file = file
         self._engine = engine
+        self._tier = tier
         self._threads = threads
-        self._kernels = kernels_for(self._file, tier)
+        self._closed = False
+        self._start_over()
+        _SESSIONS.add(self)
+
+    def _start_over(self) -> None:
+        self._lock = Lock()
         self._runners: dict[int, PlanRunner] = {}
-        self._runner(self._file.plans[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": tinf.encode(self._file), **self._settings()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._prepare(tinf.decode(state.pop("model"), "the pickled model"), **state)
+
+    def __copy__(self) -> InferenceSession:
+        other = type(self).__new__(type(self))
+        other._prepare(self._file, **self._settings())
+        return other
+
+    def __deepcopy__(self, _: dict[int, Any]) -> InferenceSession:
+        return self.__copy__()
+
+    def _settings(self) -> dict[str, Any]:
+        return {"engine": self._engine, "tier": self._tier, "threads": self._threads}
+
+    def __enter__(self) -> InferenceSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for the run that is under way, then end the session's threads and give its memory back.
+
+        Later runs raise TinyInferError. To close twice does no harm.
+        """
+        with self._lock:
+            self._closed = True
+            for runner in self._runners.values():
+                runner.close()
+            self._runners = {}
 
     @property
     def name(self) -> str:
@@ -48,7 +101,7 @@ class InferenceSession:
     @property
     def tier(self) -> str:
         """Which of the kernel modules runs."""
-        return self._kernels.tier
+        return self._tier
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -65,7 +118,10 @@ class InferenceSession:
         return self._file.plans[0].outputs
 
     def run(self, feeds: Mapping[str, ArrayLike], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """Run the model; returns all outputs by name, or those named. FeedError says which feed does not fit."""
+        """Run the model; returns all outputs by name, or those named, as arrays that belong to the caller.
+
+        Raises FeedError, which says which feed does not fit and what would, and EngineError when a kernel fails.
+        """
         plan = choose_plan(self._file.plans, feeds)
         checked = check_feeds(plan.inputs, feeds)
         known = [b.name for b in plan.outputs]
@@ -73,14 +129,32 @@ class InferenceSession:
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise FeedError(f"unknown output {names}; the model's outputs are {', '.join(known)}")
-        results = self._runner(plan).run(checked)
+        with self._lock:
+            results = self._runner(plan).run(checked)
         return {name: results[name] for name in outputs or known}
 
     def _runner(self, plan: Plan) -> PlanRunner:
-        key = self._file.plans.index(plan)
+        """The plan in an engine's memory. Only who has the lock may ask for it, and use it."""
+        if self._closed:
+            raise TinyInferError(f"the session of {self.name} has been closed")
+        key = next(i for i, known in enumerate(self._file.plans) if known is plan)
         if key not in self._runners:
-            self._runners[key] = PlanRunner(plan, self._kernels, self._engine, self._threads)
+            kernels = kernels_for(self._file, self._tier)
+            self._runners[key] = PlanRunner(plan, kernels, self._engine, self._threads)
         return self._runners[key]
+
+
+_SESSIONS: WeakSet[InferenceSession] = WeakSet()
+
+
+def _start_over_after_fork() -> None:
+    """A child process has none of its parent's threads: locks they held stay locked, and pools have nobody in them."""
+    for session in _SESSIONS:
+        session._start_over()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_over_after_fork)
 
 
 def kernels_for(file: tinf.ModelFile, tier: str = "simd128") -> KernelModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
@@ -15,6 +16,8 @@ from tinyinfer.wasm_backend.memory import PAGE
 
 Call = Callable[..., Any]
 
+_PROCESS = os.getpid()
+
 
 class Engine(Protocol):
     """One instance of the kernel module."""
@@ -26,7 +29,7 @@ class Engine(Protocol):
     """The linear memory, without a copy."""
 
     def kernel(self, name: str) -> Call:
-        """The exported kernel as a callable of positional numbers."""
+        """The exported kernel as a callable of positional numbers; EngineError when it traps."""
         ...
 
 
@@ -41,7 +44,10 @@ class WasmtimeEngine:
         wasmtime = _import_wasmtime()
         engine, module = self._compile(wasm)
         store = wasmtime.Store(engine)
-        memory = wasmtime.Memory(store, wasmtime.MemoryType(_limits(memory_bytes)))
+        try:
+            memory = wasmtime.Memory(store, wasmtime.MemoryType(_limits(memory_bytes)))
+        except wasmtime.WasmtimeError as error:
+            raise _no_memory(memory_bytes, error) from None
         self.memory = np.ctypeslib.as_array(memory.data_ptr(store), (memory.data_len(store),))
         self._start(store, module, memory)
 
@@ -50,7 +56,10 @@ class WasmtimeEngine:
         """One engine for each thread, over one shared memory."""
         wasmtime = _import_wasmtime()
         engine, module = cls._compile(shared(wasm))
-        memory = _shared_memory(engine, wasmtime.MemoryType(_limits(memory_bytes), shared=True))
+        try:
+            memory = _shared_memory(engine, wasmtime.MemoryType(_limits(memory_bytes), shared=True))
+        except wasmtime.WasmtimeError as error:
+            raise _no_memory(memory_bytes, error) from None
         view = np.ctypeslib.as_array(memory.data_ptr(), (memory.data_len(),))
         members = [cls.__new__(cls) for _ in range(threads)]
         for member in members:
@@ -67,6 +76,8 @@ class WasmtimeEngine:
             config.wasm_relaxed_simd_deterministic = True  # relaxed_madd is fused on every machine
             config.wasm_threads = True
             config.shared_memory = True
+            # The threads that compile are not there any more in a process that was forked.
+            config.parallel_compilation = os.getpid() == _PROCESS
             engine = wasmtime.Engine(config)
             cls._modules[wasm] = engine, wasmtime.Module(engine, wasm)
         return cls._modules[wasm]
@@ -76,11 +87,15 @@ class WasmtimeEngine:
         self._instance = _import_wasmtime().Instance(store, module, [memory])
 
     def kernel(self, name: str) -> Call:
+        wasmtime = _import_wasmtime()
         function = self._instance.exports(self._store)[name]
         store = self._store
 
         def call(*args: int | float) -> Any:
-            return function(store, *args)
+            try:
+                return function(store, *args)
+            except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+                raise EngineError(str(error).strip().splitlines()[-1].partition("wasm trap: ")[2] or error) from None
 
         return call
 
@@ -99,7 +114,10 @@ class WasmerEngine:
             self._modules[wasm] = store, wasmer.Module(store, wasm)
         store, module = self._modules[wasm]
         pages = memory_bytes // PAGE
-        memory = wasmer.Memory(store, wasmer.MemoryType(pages, pages, shared=False))
+        try:
+            memory = wasmer.Memory(store, wasmer.MemoryType(pages, pages, shared=False))
+        except RuntimeError as error:
+            raise _no_memory(memory_bytes, error) from None
         imports = wasmer.ImportObject()
         imports.register("env", {"memory": memory})
         self._instance = wasmer.Instance(module, imports)
@@ -107,8 +125,20 @@ class WasmerEngine:
         self.memory = np.frombuffer(memory.buffer, dtype=np.uint8)
 
     def kernel(self, name: str) -> Call:
-        call: Call = getattr(self._instance.exports, name)
+        function: Call = getattr(self._instance.exports, name)
+
+        def call(*args: int | float) -> Any:
+            try:
+                return function(*args)
+            except RuntimeError as error:
+                raise EngineError(str(error).splitlines()[0].removeprefix("RuntimeError: ")) from None
+
         return call
+
+
+def _no_memory(memory_bytes: int, error: Exception) -> EngineError:
+    size = f"{memory_bytes / 2**20:.1f} MiB"
+    return EngineError(f"the engine did not give the {size} of memory that the model needs: {error}")
 
 
 def _limits(memory_bytes: int) -> Any:

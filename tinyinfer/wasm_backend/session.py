@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
-from tinyinfer.errors import FeedError, PlanError
+from tinyinfer.errors import EngineError, FeedError, PlanError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines
 from tinyinfer.wasm_backend.kernel_module import KernelModule
@@ -18,7 +18,10 @@ from tinyinfer.wasm_backend.split import pieces
 
 
 class PlanRunner:
-    """A plan loaded into an engine's memory: weights copied once, kernels bound once for each thread."""
+    """A plan loaded into an engine's memory: weights copied once, kernels bound once for each thread.
+
+    One thread at a time may use it.
+    """
 
     def __init__(self, plan: Plan, kernels: KernelModule, engine: str, threads: int = 1) -> None:
         self.plan = plan
@@ -42,10 +45,22 @@ class PlanRunner:
             if self._pool is None or step.split is None:
                 self._call(0, step)
             else:
-                list(self._pool.map(self._call, range(self._threads), pieces(step, self._threads)))
+                parts = [self._pool.submit(self._call, *part) for part in enumerate(pieces(step, self._threads))]
+                wait(parts)  # for all of them: none may still be at work when the first error is raised
+                for part in parts:
+                    part.result()
+
+    def close(self) -> None:
+        """End the threads. Nothing can be run any more."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _call(self, thread: int, step: Step) -> None:
-        self._calls[thread][step.kernel](*self.plan.step_of(step, thread).args)
+        try:
+            self._calls[thread][step.kernel](*self.plan.step_of(step, thread).args)
+        except EngineError as error:
+            node = self.plan.nodes[step.node]
+            raise EngineError(f"node {node.name} ({node.op}), kernel {step.kernel}: {error}") from None
 
     def read(self, binding: Binding) -> Array:
         """A copy of the tensor at `binding`."""
