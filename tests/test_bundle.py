@@ -60,11 +60,89 @@ def test_an_earlier_bundle_is_replaced(model: bytes, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
-def test_a_folder_of_other_files_is_refused(model: bytes, tmp_path: Path) -> None:
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_other_files_is_refused_unless_told(model: bytes, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(TinyInferError, match=r"holds files that are not of a bundle.*--force"):
+        bundle.bundle({"m.tinf": model}, tmp_path, demo=False)
+    assert contents(tmp_path) == {"thesis.tex": b"years of work"}
+    bundle.bundle({"m.tinf": model}, tmp_path, demo=False, force=True)
+    assert {"thesis.tex", "m.tinf", "index.js"} <= contents(tmp_path).keys()
+
+
+def test_files_of_others_in_a_bundle_stay(model: bytes, tmp_path: Path) -> None:
+    """A page of one's own, a model that has been copied there, a folder."""
+    site = tmp_path / "site"
+    bundle.bundle({"old.tinf": model}, site, demo=False)
+    mine = {"index.html": b"my page", "my/index.js": b"my script", "mine.tinf": model, ".hidden": b""}
+    (site / "my").mkdir()
+    for name, content in mine.items():
+        (site / name).write_bytes(content)
+    bundle.bundle({"mine.tinf": model}, site, demo=False)
+    assert {name: contents(site).get(name) for name in mine} == mine
+    assert "old.tinf" not in contents(site)
+    bundle.bundle({"new.tinf": model}, site, demo=False)
+    assert {path.name for path in site.iterdir()} >= {"new.tinf", "index.html", "my", ".hidden"}
+    assert listed(site).keys() == contents(site).keys() - {"files.js", "index.html", "my/index.js", ".hidden"}
+
+
+@pytest.mark.parametrize("name", ["index.html", "digits.tinf", "demo.css"])
+def test_what_has_been_changed_is_not_lost(name: str, model: bytes, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    bundle.bundle({"digits.tinf": model}, site, demo=True)
+    (site / name).write_text("mine")
+    before = contents(site)
+    with pytest.raises(TinyInferError, match=f"{re.escape(name)} would be lost.*--force"):
+        bundle.bundle({"digits.tinf": model}, site, demo=True)
+    assert contents(site) == before
+    bundle.bundle({"digits.tinf": model}, site, demo=True, force=True)
+    assert contents(site)[name] != b"mine"
+
+
+def test_what_has_been_changed_is_not_removed_either(model: bytes, tmp_path: Path) -> None:
+    bundle.bundle({"digits.tinf": model}, tmp_path / "site", demo=True)
+    (tmp_path / "site" / "index.html").write_text("mine")
+    bundle.bundle({"digits.tinf": model}, tmp_path / "site", demo=False)
+    assert contents(tmp_path / "site")["index.html"] == b"mine"
+    assert "demo.css" not in contents(tmp_path / "site")
+
+
+@pytest.mark.parametrize("target", ["../private.txt", "link.txt", "linked/private.txt", "{root}/private.txt"])
+def test_a_list_cannot_name_files_elsewhere(target: str, model: bytes, tmp_path: Path) -> None:
+    """Whoever wrote it: the file has the digest that it says."""
+    site, private = tmp_path / "site", tmp_path / "private.txt"
+    private.write_text("secret")
+    bundle.bundle({"m.tinf": model}, site, demo=False)
+    (site / "link.txt").symlink_to(private)
+    (site / "linked").symlink_to(tmp_path)
+    names = {**listed(site), target.format(root=tmp_path): hashlib.sha256(b"secret").hexdigest()}
+    (site / "files.js").write_text(f"self.tinyinferFiles = {json.dumps(names)};\n")
+    bundle.bundle({"m.tinf": model}, site, demo=False)
+    assert private.read_text() == (site / "link.txt").read_text() == "secret"
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "alert(1)", "self.tinyinferFiles = [1];\n", "\udcff"])
+def test_a_list_that_no_bundle_wrote(text: str, model: bytes, tmp_path: Path) -> None:
+    (tmp_path / "files.js").write_text(text, errors="surrogateescape")
     with pytest.raises(TinyInferError, match="holds files that are not of a bundle"):
         bundle.bundle({"m.tinf": model}, tmp_path, demo=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_in_the_way(model: bytes, tmp_path: Path) -> None:
+    (tmp_path / "index.js").mkdir()
+    with pytest.raises(TinyInferError, match=r"index\.js would have to be files, and are folders"):
+        bundle.bundle({"m.tinf": model}, tmp_path, demo=False, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.js"]
+
+
+def test_the_working_folder(model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        bundle.bundle({"m.tinf": model}, Path(), demo=False)
+    assert contents(tmp_path).keys() - listed(tmp_path).keys() == {"files.js"}
 
 
 def test_a_file_is_refused(model: bytes, tmp_path: Path) -> None:
@@ -73,14 +151,21 @@ def test_a_file_is_refused(model: bytes, tmp_path: Path) -> None:
         bundle.bundle({"m.tinf": model}, tmp_path / "site", demo=False)
 
 
-def test_an_error_leaves_nothing_behind(model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_error_changes_nothing(earlier: bool, model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    if earlier:
+        bundle.bundle({"m.tinf": model}, site, demo=False)
+    before = contents(tmp_path)
+
     def fail(self: Path, data: bytes) -> int:
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="disk full"):
-        bundle.bundle({"m.tinf": model}, tmp_path / "site", demo=False)
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TinyInferError, match="cannot be written: disk full"):
+        bundle.bundle({"n.tinf": model}, site, demo=False)
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == (["site"] if earlier else [])
 
 
 @pytest.mark.parametrize("name", ["../m.tinf", "a/m.tinf", "m.onnx", ""])

@@ -16,14 +16,21 @@ from tinyinfer.cli.options import Shapes
 from tinyinfer.errors import ModelError, TinyInferError
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help=".onnx or .tinf files.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="New, empty, or an earlier bundle.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="New, empty, or of an earlier bundle.")]
 Demo = Annotated[bool, typer.Option("--demo", help="Add the demo page; the model digits must be among the models.")]
 
+Force = Annotated[
+    bool, typer.Option("--force", help="Write into a folder of other files, too; those of the same names are lost.")
+]
 
-def bundle(models: Models, output: Output = Path("dist/site"), demo: Demo = False, shape: Shapes = []) -> None:
+
+def bundle(
+    models: Models, output: Output = Path("dist/site"), demo: Demo = False, shape: Shapes = [], force: Force = False
+) -> None:
     """Write a static folder with the web runtime, the kernels and models, ready for any web server.
 
-    The folder appears as a whole or not at all. Options of `compile` apply to .onnx files.
+    A new folder appears as a whole or not at all. In an existing one only files that a bundle wrote are replaced or
+    removed; what would lose others is refused. Options of `compile` apply to .onnx files.
 
     Examples:
 
@@ -31,7 +38,7 @@ def bundle(models: Models, output: Output = Path("dist/site"), demo: Demo = Fals
       tinyinfer bundle encoder.onnx decoder.tinf -o dist/site
       tinyinfer bundle examples/digits/digits.onnx -o dist/site --demo
     """
-    show_files(write_bundle(read_models(models, shape), output, demo), output)
+    show_files(write_bundle(read_models(models, shape), output, demo, force), output)
 
 
 def read_models(paths: Sequence[Path], shapes: Iterable[str] = ()) -> dict[str, bytes]:
