@@ -121,7 +121,7 @@ def _overwritten(plan: Plan, node: int, steps: Sequence[int]) -> list[int] | Non
     """The outputs' bytes, where the destination (the first argument) is read as well."""
     if not any(plan.steps[i].args[0] in plan.steps[i].args[1:] for i in steps):
         return None
-    outputs = plan.nodes[node].outputs
+    outputs = [b for b in plan.nodes[node].outputs if b is not None]
     first = min(b.offset for b in outputs)
     last = max(b.offset + _reach(b) for b in outputs)
     return [first, last - first]

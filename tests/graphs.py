@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.strategies import near, seeds, tensor
-from tinyinfer import registry
+from tinyinfer import registry, rewrite
 from tinyinfer.graph import Graph, GraphBuilder, Value
 from tinyinfer.types import Array, Clamp, DType, TensorType
 
@@ -127,6 +127,38 @@ def graphs(draw: st.DrawFn, most: int = 10) -> Graph:
     if draw(st.booleans()):
         b.output("z", draw(st.sampled_from(values)))
     return b.build()
+
+
+@st.composite
+def with_heads(draw: st.DrawFn, most: int = 12) -> Graph:
+    """A graph all of whose ends are outputs, and so are any other of its values: inputs, constants, views, parts, some
+    twice, in any order. Of some values only a part is read, or nothing at all.
+    """
+    inner = draw(graphs(most))
+    b = registry.builder("heads")
+    known = {value: b.input(name, value.type) for name, value in inner.inputs.items()}
+    choice = [b.constant(np.arange(6, dtype=np.float32).reshape(2, 3), "constant"), *known.values()]
+    for node in inner.nodes:
+        made = b.add(node.op, *(None if v is None else known.get(v, v) for v in node.inputs), **node.attrs)
+        known.update(zip(node.outputs, made, strict=True))
+        choice.extend([*made, *_parts(draw, b, made[0])])
+    read = {v for node in inner.nodes for v in node.operands}
+    ends = [known[v] for node in inner.nodes for v in node.outputs if v not in read]
+    others = draw(st.lists(st.sampled_from(choice), max_size=3))
+    for i, value in enumerate(draw(st.permutations([*ends, *others]))):
+        b.output(f"y{i}", value)
+    return rewrite.prune(b.build())
+
+
+def _parts(draw: st.DrawFn, b: GraphBuilder, x: Value) -> list[Value]:
+    """At times one half of a value whose other half nobody reads, or no element of it in another shape."""
+    if not x.type.rank or draw(st.integers(0, 2)):
+        return []
+    if draw(st.booleans()):
+        half = x.shape[0] // 2
+        return [b.add("Split", x, axis=0, split=(half, x.shape[0] - half))[draw(st.integers(0, 1))]]
+    flat = b.add1("Reshape", x, shape=(x.type.size,))
+    return [b.add1("Slice", flat, starts=(0,), sizes=(0,), steps=(1,))]
 
 
 def feeds(graph: Graph, seed: int, special: float = 0.0) -> dict[str, Array]:

@@ -7,14 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tinyinfer
+from tests.conftest import PROFILE
+from tests.differential import assert_same_bits
+from tests.graphs import feeds, with_heads
 from tests.small_models import adder, classifier, save
+from tests.strategies import seeds
+from tinyinfer import passes, registry
 from tinyinfer.bits import same_bits, show
-from tinyinfer.compiler import CompiledModel
+from tinyinfer.compiler import CompiledModel, lower
 from tinyinfer.errors import EngineError, FeedError
 from tinyinfer.feeds import random_feeds
+from tinyinfer.graph import Graph
+from tinyinfer.passes.examples import given as placeholder
+from tinyinfer.passes.examples import weights
+from tinyinfer.ref import interpreter
+from tinyinfer.types import Clamp
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Plan
+from tinyinfer.wasm_backend.session import PlanRunner
+from tinyinfer.wasm_backend.tinf import ModelFile
 
 
 @pytest.fixture
@@ -97,6 +112,67 @@ def test_the_first_differing_element_is_named(sums: CompiledModel, engine: str) 
         f"{engine}: sum[1][0] is -3.0 (-0x1.8000000000000p+1, bits c0400000), "
         "expected 7.0 (0x1.c000000000000p+2, bits 40e00000); 3 of 6 elements differ"
     )
+
+
+def compiled(graph: Graph, optimized: Graph) -> CompiledModel:
+    """A graph compiled as `compile` does it, as it stands or after passes."""
+    return CompiledModel((graph,), (optimized,), ModelFile(graph.name, (lower(optimized),), {}, {}))
+
+
+@settings(max_examples=2000 if PROFILE == "fuzz" else 80)
+@given(graph=with_heads(), seed=seeds(), optimize=st.booleans())
+def test_there_is_no_alarm_where_run_and_reference_agree(engine: str, graph: Graph, seed: int, optimize: bool) -> None:
+    optimized = passes.run(graph) if optimize else graph
+    model = compiled(graph, optimized)
+    inputs = feeds(graph, seed, special=0.1)
+    expected = interpreter.run(optimized, inputs, registry.reference_of)
+    actual = PlanRunner(model.plan, load_kernels(), engine).run(inputs)
+    for name in expected:
+        assert_same_bits(actual[name], expected[name], name)
+    report = tinyinfer.verify(model, engines=[engine], feeds=inputs)
+    assert report.first_mismatch is None, f"{report.first_mismatch}\n{optimized}"
+    assert len(report.nodes) == len(optimized.nodes)
+
+
+def test_heads_listed_in_another_order_are_no_difference(engine: str) -> None:
+    b = registry.builder("heads")
+    x = placeholder(b, 1, 2, 4, 4)
+    attrs = {"strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1)}
+    first, last = (b.add1("Conv", x, weights(b, n, 2, 1, 1, seed=n), **attrs) for n in (3, 5))
+    b.output("last", last)
+    b.output("first", first)
+    graph = b.build()
+    assert tinyinfer.verify(compiled(graph, graph), engines=[engine]).ok
+
+
+def test_memory_that_nothing_reads_any_more_is_not_judged(engine: str) -> None:
+    b = registry.builder("dead")
+    early = b.add1("Clip", placeholder(b, 64), clamp=Clamp(0.0))
+    z = placeholder(b, 64, name="z")
+    for op in ("Exp", "Tanh", "Sigmoid", "Sqrt"):
+        b.output(op, b.add1(op, z))
+    rows = b.add1("Reshape", early, shape=(8, 8))
+    b.output("nothing", b.add1("Slice", rows, starts=(0, 0), sizes=(0, 8), steps=(1, 1)))
+    graph = b.build()
+    report = tinyinfer.verify(compiled(graph, graph), engines=[engine])
+    assert report.first_mismatch is None
+    assert {node.op for node in report.nodes if not node.elements} == {"Reshape", "Slice"}
+
+
+def test_a_wrong_copy_of_an_output_is_not_blamed_on_a_node(engine: str) -> None:
+    b = registry.builder("copied")
+    x = placeholder(b, 1, 2, 4, 4)
+    attrs = {"strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1)}
+    b.output("y", b.add1("Conv", x, weights(b, 3, 2, 1, 1), **attrs))
+    graph = b.build()
+    model = compiled(graph, graph)
+    assert model.plan.copies == 1
+    lost = with_plan(model, replace(model.plan, steps=model.plan.steps[:-1], copies=0))
+    report = tinyinfer.verify(lost, engines=[engine])
+    assert [node.mismatches for node in report.nodes] == [()]
+    (output,) = report.outputs
+    assert [m.output for m in output.mismatches] == ["y"]
+    assert not report.ok
 
 
 def test_signed_zeros_differ(sums: CompiledModel, engine: str) -> None:

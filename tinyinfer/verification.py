@@ -2,7 +2,8 @@
 
 The plan runs node by node. After the steps of a node its outputs are read from linear memory and compared with the
 reference. Outputs that differ are reported and then replaced by the reference's, so every later node is judged on
-the same inputs as the reference, and one bad node is one report.
+the same inputs as the reference, and one bad node is one report. An output that nothing reads, and whose memory serves
+another one by then, is left out. Last come the copies of results to where callers read them.
 """
 
 from __future__ import annotations
@@ -29,8 +30,15 @@ from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
 
+Expected: TypeAlias = "Sequence[tuple[Binding, Array]]"
+"""Places in linear memory and what the reference has there."""
+
 Progress: TypeAlias = "Callable[[int, int, str], None]"
 """Told the nodes done, the nodes in all, and the name of the next one."""
+
+
+OUTPUTS = "(outputs)"
+"""Stands for the operator where final outputs are copied to where callers read them."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class VerificationReport:
     """The SHA-256 of the kernel module of each tier that was verified."""
     nodes: tuple[NodeResult, ...]
     """All nodes of all plans on the first tier, then on the next one."""
+    outputs: tuple[NodeResult, ...]
+    """For each plan and tier, the results as callers read them, and the steps that copy them there."""
     differences: tuple[OutputDifference, ...] = ()
     """One for each final output that had an expected value; computed from the reference's outputs."""
 
@@ -103,8 +113,8 @@ class VerificationReport:
 
     @property
     def identical(self) -> bool:
-        """Whether every node gave the reference's bits on every engine and tier."""
-        return not any(node.mismatches for node in self.nodes)
+        """Whether every node and every final output has the reference's bits on every engine and tier."""
+        return self.first_mismatch is None
 
     @property
     def ok(self) -> bool:
@@ -114,7 +124,7 @@ class VerificationReport:
     @property
     def steps(self) -> int:
         """Steps of all plans."""
-        return sum(len(node.kernels) for node in self.nodes if node.tier == self.tiers[0])
+        return sum(len(part.kernels) for part in (*self.nodes, *self.outputs) if part.tier == self.tiers[0])
 
     @property
     def elements(self) -> int:
@@ -123,7 +133,7 @@ class VerificationReport:
 
     @property
     def first_mismatch(self) -> tuple[NodeResult, Mismatch] | None:
-        return next(((node, m) for node in self.nodes for m in node.mismatches), None)
+        return next(((part, m) for part in (*self.nodes, *self.outputs) for m in part.mismatches), None)
 
 
 def _print_nothing(done: int, total: int, name: str) -> None:
@@ -162,6 +172,7 @@ def verify(
     kernels = {tier: kernels_of(engines, tier) for tier in tiers}
     total = sum(len(graph.nodes) for graph, _ in pairs) * len(kernels)
     nodes: list[NodeResult] = []
+    outputs: list[NodeResult] = []
     differences: list[OutputDifference] = []
     progress(0, total, "")
     for module, (graph, plan) in product(kernels.values(), pairs):
@@ -170,11 +181,13 @@ def verify(
         for result in check.run(inputs):
             nodes.append(result)
             progress(len(nodes), total, result.name)
+        outputs.append(check.deliver())
         if expected is not None:
             wanted = by_position(expected, list(graph.outputs), "output")
             differences.extend(_differences(check.outputs, wanted, rtol, module.tier))
     hashes = {tier: module.sha256 for tier, module in kernels.items()}
-    return VerificationReport(compiled.file.name, tuple(engines), hashes, tuple(nodes), tuple(differences))
+    name = compiled.file.name
+    return VerificationReport(name, tuple(engines), hashes, tuple(nodes), tuple(outputs), tuple(differences))
 
 
 def kernels_of(names: Sequence[str], tier: str) -> KernelModule:
@@ -193,7 +206,9 @@ class _PlanCheck:
         self._tier = kernels.tier
         self._runners = {name: PlanRunner(plan, kernels, name) for name in engines}
         self._steps: list[list[Step]] = [[] for _ in graph.nodes]
-        for step in plan.steps:
+        ends = len(plan.steps) - plan.copies
+        self._copies = plan.steps[ends:]
+        for step in plan.steps[:ends]:
             self._steps[step.node].append(step)
         self.outputs: dict[str, Array] = {}
         """The reference's final outputs, once `run` is exhausted."""
@@ -203,28 +218,30 @@ class _PlanCheck:
             runner.feed(feeds)
         finals = _Finals(self._graph, feeds)
         reference = interpreter.trace(self._graph, feeds, registry.reference_of, self._tier)
-        last = len(self._graph.nodes) - 1
-        if last < 0:
-            self.outputs = finals.arrays()
-        for i, (node, arrays) in enumerate(reference):
+        for (node, arrays), steps, place in zip(reference, self._steps, self._plan.nodes, strict=True):
             finals.take(node.outputs, arrays)
-            bindings = list(zip(self._plan.nodes[i].outputs, arrays, strict=True))
-            if i == last:
-                # Steps after the last node's own copy the final outputs to where callers read them.
-                self.outputs = finals.arrays()
-                bindings += [(b, self.outputs[b.name]) for b in self._plan.outputs]
-            yield NodeResult(
-                node.name,
-                node.op,
-                tuple(step.kernel for step in self._steps[i]),
-                sum(value.type.size for value in node.outputs),
-                tuple(m for name in self._runners for m in self._compare(name, i, bindings)),
-                self._tier,
-            )
+            bindings = [(b, a) for b, a in zip(place.outputs, arrays, strict=True) if b is not None]
+            yield self._judge(node.name, node.op, steps, bindings)
+        self.outputs = finals.arrays()
 
-    def _compare(self, engine: str, index: int, bindings: Sequence[tuple[Binding, Array]]) -> Iterator[Mismatch]:
+    def deliver(self) -> NodeResult:
+        """The final outputs where callers read them; after `run`."""
+        bindings = [(binding, self.outputs[binding.name]) for binding in self._plan.outputs]
+        return self._judge("outputs", OUTPUTS, self._copies, bindings)
+
+    def _judge(self, name: str, op: str, steps: Sequence[Step], bindings: Expected) -> NodeResult:
+        return NodeResult(
+            name,
+            op,
+            tuple(step.kernel for step in steps),
+            sum(array.size for _, array in bindings),
+            tuple(m for engine in self._runners for m in self._compare(engine, steps, bindings)),
+            self._tier,
+        )
+
+    def _compare(self, engine: str, steps: Sequence[Step], bindings: Expected) -> Iterator[Mismatch]:
         runner = self._runners[engine]
-        runner.execute(self._steps[index])
+        runner.execute(steps)
         for binding, expected in bindings:
             actual = runner.read(binding)
             equal = same_bits(actual, expected)

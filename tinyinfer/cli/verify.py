@@ -16,7 +16,7 @@ from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shape
 from tinyinfer.errors import EngineError
 from tinyinfer.feeds import read_arrays
 from tinyinfer.types import Array
-from tinyinfer.verification import NodeResult, VerificationReport
+from tinyinfer.verification import OUTPUTS, NodeResult, VerificationReport
 from tinyinfer.wasm_backend import engines
 
 # More differences than these are counted, not listed.
@@ -115,7 +115,7 @@ def show_report(report: VerificationReport) -> None:
         f"{report.model}: the plan, node by node, against the reference",
         ["operator", ">nodes", ">steps", ">elements", "kernels",
          *(_column(engine, tier, report) for tier in report.tiers for engine in report.engines)],
-        [_operator_row(op, nodes, report) for op, nodes in _by_operator(report.nodes).items()],
+        [_operator_row(op, parts, report) for op, parts in _by_operator(_parts(report)).items()],
     )  # fmt: skip
     _show_mismatches(report)
     for difference in report.differences:
@@ -131,6 +131,11 @@ def show_report(report: VerificationReport) -> None:
             + (f", tiers {', '.join(report.tiers)}" if report.tiers != ("simd128",) else ""),
             "bold green",
         )
+
+
+def _parts(report: VerificationReport) -> list[NodeResult]:
+    """The nodes, and the outputs where there is anything to say about them."""
+    return [*report.nodes, *(part for part in report.outputs if part.kernels or part.mismatches)]
 
 
 def _by_operator(nodes: Iterable[NodeResult]) -> dict[str, list[NodeResult]]:
@@ -167,10 +172,12 @@ def _verdict(differing: int) -> Text:
 
 
 def _show_mismatches(report: VerificationReport) -> None:
-    pairs = [(node, mismatch) for node in report.nodes for mismatch in node.mismatches]
+    pairs = [(part, mismatch) for part in _parts(report) for mismatch in part.mismatches]
     for i, (node, mismatch) in enumerate(pairs[:MOST_SHOWN]):
         title = "First difference" if i == 0 else "Then"
-        where = _on(f"node {node.name} ({node.op}, {', '.join(node.kernels) or 'no step'})", node.tier)
+        kernels = ", ".join(node.kernels) or "no step"
+        what = f"the final outputs ({kernels})" if node.op == OUTPUTS else f"node {node.name} ({node.op}, {kernels})"
+        where = _on(what, node.tier)
         console.say(f"✗ {title}: {where}", "bold red")
         console.say(f"    {mismatch}", "red")
     if len(pairs) > MOST_SHOWN:

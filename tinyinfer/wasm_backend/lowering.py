@@ -9,7 +9,7 @@ input, and `step` for each kernel call, arguments by the kernel's parameter name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -138,6 +138,7 @@ class Lowering:
         self._stored: dict[Value, list[Strided]] = {}
         self._reserved: dict[Value, Strided] = {}
         self._node = 0
+        self._ends: list[int] = []
         for name, value in graph.inputs.items():
             self._stored[value] = [_dense(self._buffer(name, value.type.nbytes, first=-1), value)]
 
@@ -326,6 +327,7 @@ class Lowering:
             else:
                 for value in node.outputs:
                     self.output(value)
+            self._ends.append(len(self._calls))
         self._outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
         for pointer in self._outputs.values():
             if isinstance(pointer.home, Buffer):
@@ -364,10 +366,7 @@ class Lowering:
             inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
             steps=divide(map(_resolved, self._calls), self._signatures),
-            nodes=tuple(
-                NodePlan(n.name, n.op, tuple(_binding(v.name, self._stored[v][0]) for v in n.outputs))
-                for n in self._graph.nodes
-            ),
+            nodes=tuple(self._node_plans()),
             weights=tuple(Weight(c.name, c.data, c.offset) for c in constants),
             weights_offset=weights_offset,
             arena_offset=arena_offset,
@@ -375,8 +374,24 @@ class Lowering:
             live_bytes=live_bound(self._graph),
             memory_bytes=-(-end // PAGE) * PAGE,
             scratch_bytes=max((align(b.nbytes + SLACK) for b in self._buffers if b.private), default=0),
+            copies=len(self._calls) - max(self._ends, default=0),
             regions=tuple(Region(b.label, b.offset, b.nbytes, b.first, b.last) for b in self._buffers),
         )
+
+    def _node_plans(self) -> Iterator[NodePlan]:
+        taken = {buffer.donor for buffer in self._buffers}
+        start = 0
+        for node, end in zip(self._graph.nodes, self._ends, strict=True):
+            stored = [(value, self._stored[value][0]) for value in node.outputs]
+            there = [_is_kept(place.pointer.home, start, end, taken) for _, place in stored]
+            bindings = (_binding(v.name, place) if kept else None for (v, place), kept in zip(stored, there))
+            yield NodePlan(node.name, node.op, tuple(bindings))
+            start = end
+
+
+def _is_kept(home: Home, start: int, end: int, taken: Container[Buffer | None]) -> bool:
+    """Whether memory still holds what it held during the steps from `start`, once those before `end` are done."""
+    return not isinstance(home, Buffer) or home.last >= end or (home.last >= start and home not in taken)
 
 
 def _resolved(call: _Call) -> Step:

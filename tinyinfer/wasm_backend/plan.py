@@ -51,11 +51,15 @@ class Binding:
 
 @dataclass(frozen=True)
 class NodePlan:
-    """What a node of the graph became: where its outputs are right after its last step."""
+    """What a node of the graph became: where its outputs are right after its last step.
+
+    None for an output that no step reads and whose memory may serve another one by then; empty in a plan read from a
+    file.
+    """
 
     name: str
     op: str
-    outputs: tuple[Binding, ...]
+    outputs: tuple[Binding | None, ...]
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Plan:
     live_bytes: int
     memory_bytes: int
     scratch_bytes: int = 0
+    copies: int = 0
+    """How many steps at the end copy results to where callers read them; 0 in a plan read from a file."""
     regions: tuple[Region, ...] = ()
     """The arena's buffers; empty in a plan read from a file, which does not need them."""
 
