@@ -1,4 +1,7 @@
-"""Running commands in tests: in this process, or as a process of their own."""
+"""Running commands in tests: in this process, or as a process of their own.
+
+What they print depends on no terminal: neither on the one that the tests were started from, nor on its size.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from tinyinfer.cli import app
+from tinyinfer.cli import app, console
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Those that the package makes are for the terminal that it is imported in, which is there if pytest captures nothing.
+console.out, console.err = (
+    Console(stderr=stderr, highlight=False, width=console.PIPED_WIDTH, force_terminal=False) for stderr in (False, True)
+)
 
 
 def run(*arguments: str | Path, code: int = 0) -> Result:

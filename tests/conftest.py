@@ -29,6 +29,13 @@ ENGINES = [name for name in os.environ.get("TINYINFER_TEST_ENGINES", "wasmtime")
 MODELS = Path(os.environ.get("TINYINFER_TEST_MODELS", ROOT.parent / "shared" / "models")).resolve()
 PROFILE = os.environ.get("TINYINFER_TEST_PROFILE", "ci")
 
+# What the terminal of whoever runs the tests is like, and its language, do not reach what is tested.
+for _name in (
+    "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONIOENCODING",
+    "TINYINFER_DEBUG", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+):  # fmt: skip
+    os.environ.pop(_name, None)
+
 # Deadlines measure the machine, not the code. Graph and tensor strategies are big by nature.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 settings.register_profile("dev", _COMMON, max_examples=10)

@@ -10,6 +10,7 @@ import pytest
 import tinyinfer
 from tests.commands import cells, run
 from tinyinfer.benchmark import BenchmarkReport, StepTime, benchmark
+from tinyinfer.cli.bench import Grouping, show_times
 
 
 def test_every_step_of_every_run_is_timed(blots: Path, engine: str) -> None:
@@ -29,6 +30,25 @@ def test_times_are_grouped_the_slowest_first() -> None:
     assert list(report.by(lambda s: s.kernel).items()) == [("f32_conv", [steps[1]]), ("f32_gemm", [steps[0], steps[2]])]
     assert (report.median_ms, report.min_ms, report.max_ms) == (8.0, 7.0, 9.0)
     assert (report.steps_ms, report.calls_ms) == (7.0, 1.75)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_tables_of_short_and_long_times(unit: float, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = tuple(StepTime(i, kernel, op, node, ms * unit, ms * unit / 4) for i, (kernel, op, node, ms) in enumerate(
+        [("f32_gemm", "MatMul", "head", 1.0), ("f32_conv", "Conv", "stem", 5.0), ("f32_gemm", "Conv", "body", 2.0)]
+    ))  # fmt: skip
+    report = BenchmarkReport("wasmtime", (9 * unit,), steps)
+    expected = {
+        Grouping.OPERATOR: {"Conv": (2, 7.0), "MatMul": (1, 1.0)},
+        Grouping.KERNEL: {"f32_conv": (1, 5.0), "f32_gemm": (2, 3.0)},
+        Grouping.STEP: {"1 f32_conv · Conv stem": (1, 5.0), "0 f32_gemm · MatMul head": (1, 1.0)},
+    }
+    for by, rows in expected.items():
+        show_times("blots", report, by)
+        out = capsys.readouterr().out
+        for name, (count, ms) in rows.items():
+            times = [f"{ms * unit:.3f}", f"{ms * unit / 4:.3f}", f"{ms / 8:.1%}"]
+            assert cells(out, name)[:5] == [name, str(count), *times]
 
 
 @pytest.mark.parametrize("by", ["operator", "kernel", "step"])
