@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -33,9 +34,13 @@ def together(a: Buffer, b: Buffer) -> bool:
     return a.first <= b.last and b.first <= a.last
 
 
-@given(buffers())
-def test_buffers_alive_together_do_not_overlap_unless_one_takes_over_the_other(made: list[Buffer]) -> None:
-    size = memory.place(made)
+@pytest.mark.parametrize("most_pairs", [memory.MOST_PAIRS_AT_ONCE, 0], ids=["searched", "in order"])
+@given(made=buffers())
+def test_buffers_alive_together_do_not_overlap_unless_one_takes_over_the_other(
+    made: list[Buffer], most_pairs: int
+) -> None:
+    with mock.patch.object(memory, "MOST_PAIRS_AT_ONCE", most_pairs):
+        size = memory.place(made)
     for i, a in enumerate(made):
         assert a.offset % ALIGNMENT == 0
         assert 0 <= a.offset <= size - a.nbytes

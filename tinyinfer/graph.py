@@ -7,9 +7,11 @@ and repeats, which ONNX passes as small integer tensors, have been read by the f
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,10 +57,10 @@ class Node:
     attrs: Mapping[str, Any]
     name: str
 
-    @property
+    @cached_property
     def operands(self) -> tuple[Value, ...]:
         """The inputs that are present."""
-        return tuple(v for v in self.inputs if v is not None)
+        return tuple([v for v in self.inputs if v is not None])
 
     @property
     def output(self) -> Value:
@@ -87,13 +89,21 @@ class Graph:
     nodes: tuple[Node, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def uses(self) -> Counter[Value]:
-        """How often each value is read, counting graph outputs as reads."""
+    def uses(self) -> Mapping[Value, int]:
+        """How often each value is read, counting graph outputs as reads; 0 for one that nothing reads."""
+        return self._uses
+
+    def producers(self) -> Mapping[Value, Node]:
+        return self._producers
+
+    @cached_property
+    def _uses(self) -> Counter[Value]:
         reads = Counter(v for node in self.nodes for v in node.operands)
         reads.update(self.outputs.values())
         return reads
 
-    def producers(self) -> dict[Value, Node]:
+    @cached_property
+    def _producers(self) -> dict[Value, Node]:
         return {value: node for node in self.nodes for value in node.outputs}
 
     def constants(self) -> Iterator[Value]:
@@ -198,10 +208,37 @@ class GraphBuilder:
         self._nodes.append(Node(op, tuple(operands), values, attrs, label))
         return values
 
+    def keep(self, node: Node, translate: Translate) -> Sequence[Value]:
+        """Add a node of another graph. Nothing is made anew where its operands, or at least their types, stay."""
+        operands = tuple([None if v is None else translate(v) for v in node.inputs])
+        names = [v.name for v in node.outputs]
+        free = self._names.keys().isdisjoint(names)
+        if not free or (operands != node.inputs and not _stays(node, operands)):
+            return self.add(node.op, *operands, name=node.name, outputs=names, **node.attrs)
+        for name in names:
+            self._names[name] = 1
+        same = operands == node.inputs
+        self._nodes.append(node if same else Node(node.op, operands, node.outputs, node.attrs, node.name))
+        return node.outputs
+
     def add1(self, op: str, *inputs: Value | None, name: str = "", output: str = "", **attrs: Any) -> Value:
         """`add` for an operator with one output."""
         (value,) = self.add(op, *inputs, name=name, outputs=(output,), **attrs)
         return value
+
+    def keep_inputs(self, graph: Graph) -> None:
+        """Take the inputs of another graph over."""
+        self._inputs.update(graph.inputs)
+        self._names.update(value.name for value in graph.inputs.values())
+
+    def rebuilt(self, graph: Graph, translate: Translate) -> Graph:
+        """The graph with the outputs of `graph`; `graph` itself if it has no other nodes and outputs."""
+        outputs = {name: translate(value) for name, value in graph.outputs.items()}
+        same = len(self._nodes) == len(graph.nodes) and all(map(operator.is_, self._nodes, graph.nodes))
+        if same and outputs == graph.outputs:
+            return graph
+        self._outputs.update(outputs)
+        return self.build()
 
     def build(self) -> Graph:
         graph = Graph(self._name, dict(self._inputs), dict(self._outputs), tuple(self._nodes), dict(self.metadata))
@@ -234,19 +271,27 @@ class GraphBuilder:
         return type(error)(f"{where}node {label} ({op}): {error}")
 
 
+def _stays(node: Node, operands: Sequence[Value | None]) -> bool:
+    """Whether the node gives the same types for other operands, and nothing to fold."""
+    types = zip(node.operands, (v for v in operands if v is not None), strict=True)
+    return all(old.type == new.type for old, new in types) and not all(v is None or v.is_constant for v in operands)
+
+
 Translate = Callable[[Value], Value]
 Emit = Callable[[GraphBuilder, Node, Translate], "Sequence[Value] | None"]
 
 
 def rebuild(graph: Graph, semantics: Semantics, emit: Emit) -> Graph:
-    """A new graph made by offering every node, in order, to `emit(builder, node, translate)`.
+    """The graph made by offering every node, in order, to `emit(builder, node, translate)`.
 
     `translate` maps a value of the old graph that is already there to its counterpart. `emit` returns the values that
-    replace the node's outputs, or None to add the node unchanged.
+    replace the node's outputs, or None to keep the node. Nodes and values that nothing changes are in both graphs;
+    where that is all of them, the result is `graph` itself.
     """
     builder = GraphBuilder(semantics, graph.name)
     builder.metadata.update(graph.metadata)
-    renamed: dict[Value, Value] = {value: builder.input(name, value.type) for name, value in graph.inputs.items()}
+    builder.keep_inputs(graph)
+    renamed: dict[Value, Value] = {}
 
     def translate(value: Value) -> Value:
         return renamed.get(value, value)
@@ -254,10 +299,7 @@ def rebuild(graph: Graph, semantics: Semantics, emit: Emit) -> Graph:
     for node in graph.nodes:
         outputs = emit(builder, node, translate)
         if outputs is None:
-            operands = [None if v is None else translate(v) for v in node.inputs]
-            names = [v.name for v in node.outputs]
-            outputs = builder.add(node.op, *operands, name=node.name, outputs=names, **node.attrs)
-        renamed.update(zip(node.outputs, outputs, strict=True))
-    for name, value in graph.outputs.items():
-        builder.output(name, translate(value))
-    return builder.build()
+            outputs = builder.keep(node, translate)
+        if outputs is not node.outputs:
+            renamed.update(zip(node.outputs, outputs, strict=True))
+    return builder.rebuilt(graph, translate)

@@ -7,11 +7,11 @@ until nothing changes. Every rule carries an example graph on which a test runs 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
-from tinyinfer.errors import GraphError
 from tinyinfer.graph import Graph, GraphBuilder, Node, Semantics, Translate, Value, rebuild
 from tinyinfer.types import Array
 
@@ -35,7 +35,7 @@ class P:
 
     def matches(self, node: Node, scope: Scope, found: Match | None = None) -> Iterator[Match]:
         """The captures of every match with `node` as root."""
-        if node.op not in self.ops.split("|") or len(node.inputs) < len(self.operands):
+        if node.op not in _alternatives(self.ops) or len(node.inputs) < len(self.operands):
             return
         mine = (found or Match()).with_node(self.name, node)
         yield from self._operands(node.inputs, scope, mine)
@@ -64,7 +64,7 @@ class Scope:
     """What matching needs to know about the graph."""
 
     producers: Mapping[Value, Node]
-    uses: Counter[Value]
+    uses: Mapping[Value, int]
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,18 @@ def rule(title: str, pattern: P, example: Example, tolerance: float = 0.0) -> Ca
 
 
 MAX_SWEEPS = 100
+"""How often a graph is gone through. What a rule moves by one node each time stays where it then is."""
 
 
 def apply_rules(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Graph:
-    """`graph` with `rules` applied until none matches."""
+    """`graph` with `rules` applied until none matches, at most `MAX_SWEEPS` times to each node."""
+    by_root: dict[str, list[Rule]] = defaultdict(list)
+    for candidate in rules:
+        for op in _alternatives(candidate.pattern.ops):
+            by_root[op].append(candidate)
     for _ in range(MAX_SWEEPS):
+        if not any(node.op in by_root for node in graph.nodes):
+            return prune(graph)
         scope = Scope(graph.producers(), graph.uses())
         applied = 0
 
@@ -154,7 +161,7 @@ def apply_rules(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Gr
             builder: GraphBuilder, node: Node, translate: Translate, scope: Scope = scope
         ) -> Sequence[Value] | None:
             nonlocal applied
-            for candidate in rules:
+            for candidate in by_root.get(node.op, ()):
                 for match in candidate.pattern.matches(node, scope):
                     value = candidate.apply(match, Target(builder, translate, node))
                     if value is not None:
@@ -164,16 +171,24 @@ def apply_rules(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Gr
 
         graph = prune(rebuild(graph, semantics, emit))
         if not applied:
-            return graph
-    raise GraphError(f"{graph.name}: rewriting does not end; the rules undo each other")
+            break
+    return graph
+
+
+@cache
+def _alternatives(ops: str) -> frozenset[str]:
+    """The operators of a pattern's root."""
+    return frozenset(ops.split("|"))
 
 
 def prune(graph: Graph) -> Graph:
-    """`graph` without nodes that no output depends on."""
+    """`graph` without nodes that no output depends on; itself if there are none."""
     wanted = set(graph.outputs.values())
     kept = []
     for node in reversed(graph.nodes):
         if any(v in wanted for v in node.outputs):
             wanted.update(node.operands)
             kept.append(node)
+    if len(kept) == len(graph.nodes):
+        return graph
     return Graph(graph.name, graph.inputs, graph.outputs, tuple(reversed(kept)), graph.metadata)

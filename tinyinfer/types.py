@@ -25,12 +25,12 @@ class DType(enum.Enum):
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.value)
+        return _NUMPY[self]
 
     @property
     def size(self) -> int:
         """Bytes per element."""
-        return self.numpy.itemsize
+        return _NUMPY[self].itemsize
 
     @property
     def prefix(self) -> str:
@@ -52,6 +52,7 @@ class DType(enum.Enum):
             raise ValueError(f"element type {name} is not supported; supported: {supported}") from None
 
 
+_NUMPY: dict[DType, np.dtype[Any]] = {dtype: np.dtype(dtype.value) for dtype in DType}
 _PREFIX = {
     DType.FLOAT: "f32",
     DType.INT64: "i64",

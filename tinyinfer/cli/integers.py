@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tinyinfer.cli import console
@@ -56,7 +56,7 @@ def _is_integer(node: Node) -> bool:
     return node.op.endswith("Integer") or all(v.dtype is not DType.FLOAT for v in (*node.operands[:1], *node.outputs))
 
 
-def _why_float(node: Node, graph: Graph, producers: dict[Value, Node], readers: dict[Value, list[Node]]) -> str:
+def _why_float(node: Node, graph: Graph, producers: Mapping[Value, Node], readers: dict[Value, list[Node]]) -> str:
     if node.op == "MatMulNBits":
         return "only its weights are quantised; they stay bytes"
     variable = [v for v in node.operands if not v.is_constant]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -40,9 +40,9 @@ class _Import:
         self._source = source
         name = source.proto.graph.name or (Path(source.label).stem if source.folder else "model")
         self._builder = registry.builder(name, source.label)
-        self._known: dict[str, Value | None] = {"": None}
-        self._initializers: dict[str, TensorProto] = {}
-        self._unavailable: dict[str, str] = {}  # outputs a converter left out → what they are
+        self._known: MutableMapping[str, Value | None] = {"": None}
+        self._initializers: MutableMapping[str, TensorProto] = {}
+        self._unavailable: MutableMapping[str, str] = {}  # outputs a converter left out → what they are
         self._read: set[str] = set()
         self._count = 0
 
@@ -155,7 +155,8 @@ class _Import:
         """The outputs of a subgraph whose nodes are converted in place: it sees the tensors around it, they not its."""
         self._require_supported(graph.node)
         around = (self._known, self._initializers, self._unavailable)
-        self._known, self._initializers, self._unavailable = dict(around[0]), dict(around[1]), dict(around[2])
+        self._known, self._initializers = ChainMap({}, self._known), ChainMap({}, self._initializers)
+        self._unavailable = ChainMap({}, self._unavailable)
         self._add_initializers(graph)
         self._convert_all(graph.node)
         outputs = tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)

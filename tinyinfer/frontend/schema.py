@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import onnx.defs
@@ -29,6 +30,7 @@ _OPTION = OpSchema.FormalParameterOption
 _ONNX_NAMES = {DType.FLOAT: "float"}
 
 
+@cache
 def find(op: str, opset: int, domain: str = "") -> OpSchema | None:
     """The schema of `op` in this version of the default operator set, or of another domain's only version, or None."""
     if domain:
@@ -39,6 +41,7 @@ def find(op: str, opset: int, domain: str = "") -> OpSchema | None:
         return None
 
 
+@cache
 def operand_names(schema: OpSchema) -> tuple[str, ...]:
     """ONNX's names of the formal inputs."""
     return tuple(formal.name for formal in schema.inputs)
@@ -47,38 +50,54 @@ def operand_names(schema: OpSchema) -> tuple[str, ...]:
 def attributes(node: NodeProto, schema: OpSchema) -> tuple[Mapping[str, Any], str]:
     """Attribute values by name, defaults filled in, and "" or what is wrong with the node."""
     problem = _arity(node, schema)
-    values: dict[str, Any] = {}
-    for name, declared in schema.attributes.items():
-        if declared.default_value.type != _A.UNDEFINED:
-            values[name] = _READERS[declared.default_value.type](declared.default_value)
-    given = set()
+    declared, defaults, required = _declared(schema)
+    values = dict(defaults)
+    given: set[str] = set()
     for attribute in node.attribute:
-        formal = schema.attributes.get(attribute.name)
+        formal = declared.get(attribute.name)
         if formal is None:
-            known = ", ".join(sorted(schema.attributes)) or "none"
+            known = ", ".join(sorted(declared)) or "none"
             problem = problem or f"attribute {attribute.name} does not exist in this opset; attributes: {known}"
             continue
-        kind = int(formal.type.value)  # type: ignore[attr-defined]  # missing in onnx's stubs
+        kind = int(formal.type.value)
         if attribute.ref_attr_name or attribute.type not in (kind, _A.UNDEFINED) or kind not in _READERS:
-            expected = formal.type.name.lower()  # type: ignore[attr-defined]
+            expected = formal.type.name.lower()
             problem = problem or f"attribute {attribute.name} has the wrong type; expected {expected}"
             continue
         given.add(attribute.name)
         values[attribute.name] = _READERS[kind](attribute)
-    missing = sorted(n for n, formal in schema.attributes.items() if formal.required and n not in given)
+    missing = sorted(required - given)
     if missing:
         problem = problem or f"attribute {missing[0]} is required"
     return values, problem
 
 
+@cache
+def _declared(schema: OpSchema) -> tuple[Mapping[str, Any], Mapping[str, Any], set[str]]:
+    """The attributes of an operator: declarations and defaults by name, and the names of those that are required."""
+    declared = dict(schema.attributes)
+    defaults = {name: formal.default_value for name, formal in declared.items()}
+    given = {name: _READERS[d.type](d) for name, d in defaults.items() if d.type != _A.UNDEFINED}
+    return declared, given, {name for name, formal in declared.items() if formal.required}
+
+
+@cache
+def _formals(schema: OpSchema) -> tuple[tuple[OpSchema.FormalParameter, tuple[DType, ...]], ...]:
+    """The formal inputs, and the element types of ours that each takes."""
+    return tuple(
+        (formal, tuple(t for t in DType if f"tensor({_ONNX_NAMES.get(t, t.value)})" in formal.types))
+        for formal in schema.inputs
+    )
+
+
 def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
     """Which input has an element type that the operator does not take, or not beside the others; empty if none."""
     chosen: dict[str, DType] = {}
+    formals = _formals(schema)
     for i, dtype in enumerate(inputs):
-        formal = schema.inputs[min(i, len(schema.inputs) - 1)]
         if dtype is None:
             continue
-        accepted = [t for t in DType if f"tensor({_ONNX_NAMES.get(t, t.value)})" in formal.types]
+        formal, accepted = formals[min(i, len(formals) - 1)]
         if dtype not in accepted:
             names = ", ".join(t.value for t in accepted) or "no type that TinyInfer has"
             return f"input {i} ({formal.name}) is {dtype.value}; accepted in this opset: {names}"
@@ -93,8 +112,10 @@ def _arity(node: NodeProto, schema: OpSchema) -> str:
     if not schema.min_output <= len(node.output) <= schema.max_output:
         return f"{len(node.output)} outputs; expected {_range(schema.min_output, schema.max_output)}"
     for i, name in enumerate(node.input):
+        if name:
+            continue
         formal = schema.inputs[min(i, len(schema.inputs) - 1)]
-        if not name and formal.option != _OPTION.Optional:
+        if formal.option != _OPTION.Optional:
             return f"input {i} ({formal.name}) is required"
     return ""
 

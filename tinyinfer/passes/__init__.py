@@ -102,8 +102,9 @@ def stages(graph: Graph) -> list[Stage]:
     """The graph after each pass, in order."""
     result = []
     for step in PIPELINE:
-        graph = step.run(graph)
-        graph.verify()
+        before, graph = graph, step.run(graph)
+        if graph is not before:
+            graph.verify()
         result.append(Stage(step.name, step.purpose, graph))
     return result
 

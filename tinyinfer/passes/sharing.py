@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Hashable, Sequence
 
 from tinyinfer.graph import Graph, GraphBuilder, Node, Semantics, Translate, Value, rebuild
+from tinyinfer.types import Array
 
 
 def share_embeddings(graph: Graph, semantics: Semantics) -> Graph:
@@ -13,13 +15,18 @@ def share_embeddings(graph: Graph, semantics: Semantics) -> Graph:
     Exact. The output matrix of a language model is often its embedding, transposed. The lowering of Gather reads
     columns of a constant from the panels that the product reads.
     """
-    factors = [node.inputs[1] for node in graph.nodes if node.op == "MatMul"]
+    shapes = {node.operands[0].shape for node in graph.nodes if node.op == "Gather" and node.attrs["axis"] == 0}
+    transposed: dict[Hashable, Value] = {}
+    for node in graph.nodes:
+        b = node.inputs[1] if node.op == "MatMul" else None
+        if b is not None and b.data is not None and b.type.rank == 2 and b.shape[::-1] in shapes:
+            transposed.setdefault(_content(b.data.T), b)
 
     def emit(builder: GraphBuilder, node: Node, translate: Translate) -> Sequence[Value] | None:
         if node.op != "Gather" or node.attrs["axis"] != 0:
             return None
         table, indices = node.operands
-        matrix = next((b for b in factors if b is not None and _is_transpose(b, table)), None)
+        matrix = transposed.get(_content(table.data)) if table.data is not None and transposed else None
         if matrix is None or indices.is_constant:
             return None
         columns = builder.add1("Gather", matrix, translate(indices), name=node.name, axis=1)
@@ -29,7 +36,5 @@ def share_embeddings(graph: Graph, semantics: Semantics) -> Graph:
     return rebuild(graph, semantics, emit)
 
 
-def _is_transpose(a: Value, b: Value) -> bool:
-    if a.data is None or b.data is None or a.dtype is not b.dtype:
-        return False
-    return a.type.rank == 2 and a.shape == b.shape[::-1] and a.data.tobytes() == b.data.T.tobytes()
+def _content(data: Array) -> Hashable:
+    return data.dtype, data.shape, hashlib.sha256(data.tobytes()).digest()

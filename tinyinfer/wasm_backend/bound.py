@@ -19,6 +19,10 @@ Of all others the result may lie on an operand that is as large and read for the
 """
 
 
+MOST_PARTS = 1_000_000
+"""How often parts of other values are looked at: about a second. The nodes of a graph that are left then are not."""
+
+
 def live_bound(graph: Graph) -> int:
     """The largest sum of bytes needed at one node: operands that are read later, all that this node reads and makes.
 
@@ -26,7 +30,12 @@ def live_bound(graph: Graph) -> int:
     and orders of one tensor, parts of a whole, results that may lie on an operand read for the last time.
     """
     alive = _Alive(graph)
-    return max((alive.at(i, node) for i, node in enumerate(graph.nodes)), default=alive.inputs())
+    most = 0 if graph.nodes else alive.inputs()
+    for i, node in enumerate(graph.nodes):
+        most = max(most, alive.at(i, node))
+        if alive.looks > MOST_PARTS:
+            break
+    return most
 
 
 class _Alive:
@@ -38,7 +47,13 @@ class _Alive:
         self._wholes: dict[Value, list[tuple[int, Value]]] = defaultdict(list)
         for i, node in enumerate(graph.nodes):
             self._add(i, node)
-        self._values = list(graph.inputs.values())
+        self.looks = 0
+        self._there: set[Value] = set()
+        self._ending: dict[int, list[Value]] = defaultdict(list)
+        self._bytes_alone = 0
+        self._parts: dict[Value, None] = {}  # those that are parts of others, at any node so far
+        for v in graph.inputs.values():
+            self._begin(v, 0)
 
     def _add(self, i: int, node: Node) -> None:
         """Note which tensor every output is, when it is read last, and what is a part of what from this node on."""
@@ -54,15 +69,34 @@ class _Alive:
                     self._wholes[x].append((i, y))
 
     def inputs(self) -> int:
-        return sum(v.type.nbytes for v in self._values)
+        return self._bytes_alone
 
     def at(self, i: int, node: Node) -> int:
         """Bytes needed at a node; called for each in order."""
         made = [y for y in node.outputs if self._tensors[y] is y]
-        now = [*self._values, *made]
-        self._values = [v for v in now if self._ends[v] > i]
+        for y in made:
+            self._begin(y, i)
+        for v in (*made, *(self._tensors[v] for v in node.operands if v in self._tensors)):
+            if v in self._there and v in self._wholes and self._wholes[v][0][0] <= i and v not in self._parts:
+                self._parts[v] = None
+                self._bytes_alone -= v.type.nbytes
         taken = any(self._ends[x] == i and x.type.nbytes >= y.type.nbytes for y in made[:1] for x in self._donors(node))
-        return self._bytes(now, i) - (made[0].type.nbytes if taken else 0)
+        needed = self._bytes_alone + self._bytes_of_parts(i) - (made[0].type.nbytes if taken else 0)
+        for v in self._ending.pop(i, ()):
+            self._end(v)
+        return needed
+
+    def _begin(self, v: Value, i: int) -> None:
+        self._there.add(v)
+        self._bytes_alone += v.type.nbytes
+        self._ending[max(self._ends[v], i)].append(v)
+
+    def _end(self, v: Value) -> None:
+        self._there.discard(v)
+        if v in self._parts:
+            del self._parts[v]
+        else:
+            self._bytes_alone -= v.type.nbytes
 
     def _donors(self, node: Node) -> Iterable[Value]:
         if node.op in VIEWS | WHOLES:
@@ -70,14 +104,14 @@ class _Alive:
         free = READ_AGAIN.get(node.op, range(len(node.inputs)))
         return (self._tensors[v] for at, v in enumerate(node.inputs) if at in free and v in self._tensors)
 
-    def _bytes(self, values: Iterable[Value], i: int) -> int:
-        """Bytes of values; parts of one that is there as well take none, those of one that is gone not more than it."""
-        there = set(values)
+    def _bytes_of_parts(self, i: int) -> int:
+        """Bytes of parts: none where the whole is there as well, else not more than the whole."""
         pieces: dict[Value, int] = defaultdict(int)
-        for v in there:
+        for v in self._parts:
             wholes = self._around(v, i)
-            if there.isdisjoint(wholes):
-                pieces[wholes[-1] if wholes else v] += v.type.nbytes
+            self.looks += len(wholes)
+            if self._there.isdisjoint(wholes):
+                pieces[wholes[-1]] += v.type.nbytes
         return sum(min(n, whole.type.nbytes) for whole, n in pieces.items())
 
     def _around(self, v: Value, i: int) -> list[Value]:
@@ -85,7 +119,7 @@ class _Alive:
         found: dict[Value, None] = {}
         queue = [v]
         for inner in queue:
-            around = [whole for since, whole in self._wholes[inner] if since <= i and whole not in found]
+            around = [whole for since, whole in self._wholes.get(inner, ()) if since <= i and whole not in found]
             found.update(dict.fromkeys(around))
             queue.extend(around)
         return list(found)

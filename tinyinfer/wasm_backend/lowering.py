@@ -137,6 +137,7 @@ class Lowering:
         self._parts = placement.choose(graph, layouts)
         self._stored: dict[Value, list[Strided]] = {}
         self._reserved: dict[Value, Strided] = {}
+        self._constants: dict[tuple[Value, Layout], Pointer] = {}
         self._node = 0
         self._ends: list[int] = []
         for name, value in graph.inputs.items():
@@ -152,7 +153,7 @@ class Lowering:
         """Address of `value`, dense in `layout` (default: row-major), copied there first if it is stored otherwise."""
         wanted = plain(value.type.rank) if layout is None else layout
         if value.data is not None:
-            return self.const(value.data.transpose(wanted), value.name)
+            return self._constant(value, wanted)
         strides = strides_of(value.shape, wanted)
         for stored in self._stored[value]:
             if same(value.shape, stored.strides, strides):
@@ -176,7 +177,7 @@ class Lowering:
     def strided(self, value: Value) -> Strided:
         """`value` wherever it is, whatever its strides."""
         if value.data is not None:
-            return _dense(self.const(value.data, value.name), value)
+            return _dense(self._constant(value, plain(value.type.rank)), value)
         return self._stored[value][0]
 
     def output(self, value: Value, inplace: Value | None = None, layout: Layout | None = None) -> Pointer:
@@ -193,19 +194,26 @@ class Lowering:
 
     def destination(self, value: Value) -> Strided:
         """Where `value` is best written: its place in a larger value that it becomes part of, or memory of its own."""
-        if value not in self._reserved:
-            place = None
-            if value in self._parts:
-                part = self._parts[value]
-                whole = self.destination(part.whole)
-                found = part.locate(whole.strides)
-                if found is not None:
-                    offset, strides = found
-                    place = Strided(whole.pointer + offset * value.dtype.size, value.dtype, value.shape, strides)
-            if place is None:
-                place = _dense(self._buffer(value.name, value.type.nbytes), value, self.layout(value))
-            self._reserved[value] = place
-        return self._reserved[value]
+        inner = []
+        while value not in self._reserved:
+            inner.append(value)
+            if value not in self._parts:
+                break
+            value = self._parts[value].whole
+        for v in reversed(inner):
+            self._reserved[v] = self._place(v)
+        return self._reserved[inner[0] if inner else value]
+
+    def _place(self, value: Value) -> Strided:
+        """`destination`, once its whole has one."""
+        if value in self._parts:
+            part = self._parts[value]
+            whole = self._reserved[part.whole]
+            found = part.locate(whole.strides)
+            if found is not None:
+                offset, strides = found
+                return Strided(whole.pointer + offset * value.dtype.size, value.dtype, value.shape, strides)
+        return _dense(self._buffer(value.name, value.type.nbytes), value, self.layout(value))
 
     def output_strided(self, value: Value) -> Strided:
         """`destination`, where `value` then is."""
@@ -253,6 +261,12 @@ class Lowering:
         if key not in constants:
             constants[key] = PackedConstant(f"{name}.{key[:8]}", array)
         return Pointer(constants[key])
+
+    def _constant(self, value: Value, layout: Layout) -> Pointer:
+        key = (value, layout)
+        if key not in self._constants:
+            self._constants[key] = self.const(constant(value).transpose(layout), value.name)
+        return self._constants[key]
 
     def zeros(self, nbytes: int) -> Pointer:
         """Address of at least `nbytes` zero bytes (and slack) that no kernel writes."""

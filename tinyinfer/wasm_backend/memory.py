@@ -7,8 +7,12 @@ never do.
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 
 import numpy as np
@@ -75,12 +79,17 @@ PATIENCE = 200
 """How often the search for a better order may fail in a row before it ends."""
 MOST_PAIRS = 20_000_000
 """How many pairs of groups the search may look at: some seconds, which only graphs of thousands of nodes need."""
+MOST_PAIRS_AT_ONCE = 4_000_000
+"""Above so many pairs of groups that are alive together there is no search: `_in_order` places them."""
 
 
 def place(buffers: Sequence[Buffer]) -> int:
     """Set `offset` (relative to the arena) of every buffer and return the arena's size in bytes."""
     groups = _share(buffers)
-    offsets, size = _search(groups, live_bound(buffers))
+    if _pairs(groups) > MOST_PAIRS_AT_ONCE:
+        offsets, size = _in_order(groups)
+    else:
+        offsets, size = _search(groups, _bound(groups))
     for group, offset in zip(groups, offsets, strict=True):
         for buffer in group.buffers:
             buffer.offset = offset
@@ -111,20 +120,85 @@ def _search(groups: list[_Group], bound: int) -> tuple[list[int], int]:
     return offsets, size
 
 
+def _pairs(groups: list[_Group]) -> int:
+    """How many pairs of groups are alive at the same step, each counted twice, and each group with itself."""
+    first, last = np.sort([g.first for g in groups]), np.sort([g.last for g in groups])
+    return int(np.searchsorted(first, last, side="right").sum() - np.searchsorted(last, first, side="left").sum())
+
+
 def _together(groups: list[_Group]) -> list[list[int]]:
     """For every group those that are alive with it at some step."""
-    first, last = (np.array(steps) for steps in ([g.first for g in groups], [g.last for g in groups]))
-    return [
-        np.flatnonzero((first <= last[i]) & (first[i] <= last) & (np.arange(len(groups)) != i)).tolist()
-        for i in range(len(groups))
-    ]
+    alive: list[list[int]] = [[] for _ in groups]
+    now: list[int] = []
+    for i in sorted(range(len(groups)), key=lambda i: groups[i].first):
+        now = [j for j in now if groups[j].last >= groups[i].first]
+        for j in now:
+            alive[j].append(i)
+        alive[i].extend(now)
+        now.append(i)
+    return alive
 
 
 def live_bound(buffers: Sequence[Buffer]) -> int:
     """The largest sum of bytes alive at one step, takeovers counted once: no placement can need less."""
-    groups = _share(buffers)
-    steps = {g.first for g in groups}
-    return max((sum(g.nbytes for g in groups if g.first <= step <= g.last) for step in steps), default=0)
+    return _bound(_share(buffers))
+
+
+def _bound(groups: list[_Group]) -> int:
+    changes: Counter[int] = Counter()
+    for group in groups:
+        changes[group.first] += group.nbytes
+        changes[group.last + 1] -= group.nbytes
+    return max(accumulate(changes[step] for step in sorted(changes)), default=0)
+
+
+def _in_order(groups: list[_Group]) -> tuple[list[int], int]:
+    """Each group, in the order of their first steps, in the smallest gap that holds it; in time n·log n."""
+    offsets, top = [0] * len(groups), 0
+    ends: list[tuple[int, int]] = []
+    gaps = _Gaps()
+    for i in sorted(range(len(groups)), key=lambda i: groups[i].first):
+        while ends and ends[0][0] < groups[i].first:
+            _, j = heapq.heappop(ends)
+            gaps.add(offsets[j], offsets[j] + groups[j].nbytes)
+        found = gaps.take(groups[i].nbytes)
+        offsets[i] = top if found is None else found
+        top = max(top, offsets[i] + groups[i].nbytes)
+        heapq.heappush(ends, (groups[i].last, i))
+    return offsets, top
+
+
+class _Gaps:
+    """Free pieces of the arena, no two of which touch."""
+
+    def __init__(self) -> None:
+        self._sizes: list[tuple[int, int]] = []  # (size, begin), ascending
+        self._ends: dict[int, int] = {}  # begin → end
+        self._begins: dict[int, int] = {}  # end → begin
+
+    def add(self, begin: int, end: int) -> None:
+        if begin in self._begins:
+            begin = self._remove(self._begins[begin])[0]
+        if end in self._ends:
+            end = self._remove(end)[1]
+        insort(self._sizes, (end - begin, begin))
+        self._ends[begin], self._begins[end] = end, begin
+
+    def take(self, size: int) -> int | None:
+        """The beginning of the smallest piece that holds `size` bytes, which are no longer free."""
+        at = bisect_left(self._sizes, (size, 0))
+        if at == len(self._sizes):
+            return None
+        begin, end = self._remove(self._sizes[at][1])
+        if begin + size < end:
+            self.add(begin + size, end)
+        return begin
+
+    def _remove(self, begin: int) -> tuple[int, int]:
+        end = self._ends.pop(begin)
+        del self._begins[end]
+        del self._sizes[bisect_left(self._sizes, (end - begin, begin))]
+        return begin, end
 
 
 def _first_fit(sizes: list[int], alive: list[list[int]], order: list[int]) -> tuple[list[int], int]:

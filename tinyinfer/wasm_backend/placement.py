@@ -6,6 +6,7 @@ the copy would cost (the operand of a late Concat is made early), the copy stays
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -46,6 +47,11 @@ class Part:
 
 Parts = Mapping[Value, Part]
 
+MOST_VISITS = 1_000_000
+"""How many nodes are gone through to tell how much memory places need: two seconds or so. The rest is copied."""
+MOST_LINKS = 64
+"""How many views and element-wise operators before an operand are looked at, one behind the other."""
+
 
 def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
     """The places of values that become parts of a Concat or Pad, all of one or else the larger ones, as long as no
@@ -57,8 +63,12 @@ def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
         every = {v: part for candidate in candidates for v, part in candidate.items()}
         by_size = sorted(candidates, key=lambda parts: -max(v.type.nbytes for v in parts))
         for candidate in (every, *by_size):
+            if not chosen.keys().isdisjoint(candidate):
+                continue
+            if search.visits > MOST_VISITS:
+                return chosen
             extended = chosen | candidate
-            if chosen.keys().isdisjoint(candidate) and search.peak(extended) <= limit:
+            if search.peak(extended) <= limit:
                 chosen = extended
     return chosen
 
@@ -74,6 +84,8 @@ class _Search:
         self._index = {node: i for i, node in enumerate(graph.nodes)}
         self._last = {v: i for i, node in enumerate(graph.nodes) for v in node.operands}
         self._last.update(dict.fromkeys(graph.outputs.values(), len(graph.nodes)))
+        self._visible = set(graph.outputs.values())
+        self.visits = 0
 
     def candidates(self) -> Iterator[list[dict[Value, Part]]]:
         """For each whole, largest first, and each of its operands the values that get a place together, if any."""
@@ -87,33 +99,43 @@ class _Search:
             self._put(node.operands[0], Part(node.output, _interior(node.attrs["pads"])), inside)
             yield inside
             return
-        start, axis = 0, node.attrs["axis"]
+        start, axis, counts = 0, node.attrs["axis"], Counter(node.operands)
         for v in node.operands:
             parts: dict[Value, Part] = {}
-            if node.operands.count(v) == 1:
+            if counts[v] == 1:
                 self._put(v, Part(node.output, _slice(axis, start)), parts)
             yield parts
             start += v.shape[axis]
 
     def _put(self, v: Value, place: Part, parts: dict[Value, Part]) -> None:
         """Add `v` at `place`, or what it is a view of, and before that the operand it may be computed on."""
-        node = self._producers.get(v)
-        if node is None or v.type.size == 0 or not self._is_writable(node, v, place):
-            return
-        if node.op in VIEWS:
-            (x,) = node.operands
-            back = _before(node)
-            if back is not None and self._uses[x] == 1:
-                self._put(x, Part(place.whole, _composed(place.locate, back)), parts)
-            return
-        parts[v] = place
-        if node.op in ELEMENTWISE:
-            for x in node.operands:
-                if x.type == v.type and self._uses[x] == 1 and self._follows(x, v):
-                    before = self._producers.get(x)
-                    if before is not None and before.op not in VIEWS:
-                        self._put(x, Part(v, _same), parts)
-                        return
+        for _ in range(MOST_LINKS):
+            before = self._producers.get(v)
+            if before is None or v.type.size == 0 or not self._is_writable(before, v, place):
+                return
+            if before.op in VIEWS:
+                (x,) = before.operands
+                back = _before(before)
+                if back is None or self._uses[x] != 1:
+                    return
+                v, place = x, Part(place.whole, _composed(place.locate, back))
+                continue
+            parts[v] = place
+            below = self._computed_on(before, v)
+            if below is None:
+                return
+            v, place = below, Part(v, _same)
+
+    def _computed_on(self, node: Node, v: Value) -> Value | None:
+        """The operand that the element-wise result `v` may lie on, if its producer can write it there."""
+        if node.op not in ELEMENTWISE:
+            return None
+        for x in node.operands:
+            if x.type == v.type and self._uses[x] == 1 and self._follows(x, v):
+                before = self._producers.get(x)
+                if before is not None and before.op not in VIEWS:
+                    return x
+        return None
 
     def _is_writable(self, node: Node, v: Value, place: Part) -> bool:
         """Whether the kernels of `node` write `v` there.
@@ -121,7 +143,7 @@ class _Search:
         An output of the graph is read row-major in the end: it is copied once, here or there.
         """
         root = place.whole
-        if root not in self._layouts or v not in self._layouts or v in self._graph.outputs.values():
+        if root not in self._layouts or v not in self._layouts or v in self._visible:
             return False
         found = place.locate(strides_of(root.shape, self._layouts[root]))
         if found is None:
@@ -149,11 +171,13 @@ class _Search:
 
     def peak(self, parts: Parts) -> int:
         """Bytes alive at once, about: memory is held from the first writer of a group of values to its last reader."""
+        self.visits += len(self._graph.nodes)
+        tops = _Tops(parts)
         spans: dict[Value, list[int]] = {v: [-1, self._last.get(v, -1)] for v in self._graph.inputs.values()}
         roots: dict[Value, Value] = {v: v for v in spans}
         for i, node in enumerate(self._graph.nodes):
             for v in node.outputs:
-                root = self._root(v, node, parts, roots)
+                root = self._root(v, node, tops, roots)
                 roots[v] = root
                 span = spans.setdefault(root, [i, i])
                 span[1] = max(span[1], self._last.get(v, i))
@@ -163,20 +187,36 @@ class _Search:
             changes[last + 2] -= root.type.nbytes
         return max(accumulate(changes))
 
-    def _root(self, v: Value, node: Node, parts: Parts, roots: Mapping[Value, Value]) -> Value:
+    def _root(self, v: Value, node: Node, tops: _Tops, roots: Mapping[Value, Value]) -> Value:
         """The value in whose memory `v` lies."""
-        if v in parts:
-            while v in parts:
-                v = parts[v].whole
-            return v
+        if v in tops.parts:
+            return tops.of(v)
         operands = [x for x in node.operands if x in roots]
         if node.op in VIEWS and operands:
             return roots[operands[0]]
-        if node.op in ELEMENTWISE and not any(v is part.whole for part in parts.values()):
+        if node.op in ELEMENTWISE and v not in tops.wholes:
             for x in operands:
-                if roots[x] is x and x.type == v.type and self._last[x] == self._index[node] and x not in parts:
+                if roots[x] is x and x.type == v.type and self._last[x] == self._index[node] and x not in tops.parts:
                     return x
         return v
+
+
+class _Tops:
+    """The outermost wholes of parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.wholes = {part.whole for part in parts.values()}
+        self._known: dict[Value, Value] = {}
+
+    def of(self, v: Value) -> Value:
+        way = []
+        while v in self.parts and v not in self._known:
+            way.append(v)
+            v = self.parts[v].whole
+        top = self._known.get(v, v)
+        self._known.update(dict.fromkeys(way, top))
+        return top
 
 
 def _same(strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:

@@ -119,8 +119,9 @@ def gather(node: Node, to: Lowering) -> None:
     """Constant indices that fall into few runs are strided copies; otherwise a kernel copies row by row."""
     x, indices = node.operands
     axis: int = node.attrs["axis"]
-    runs = _index_runs(_resolved(indices.data, x.shape[axis])) if indices.data is not None else []
-    if indices.data is not None and indices.type.rank <= 1 and len(runs) <= MAX_GATHER_COPIES:
+    known = indices.data if indices.type.rank <= 1 else None
+    runs = [] if known is None else _index_runs(_resolved(known, x.shape[axis]), MAX_GATHER_COPIES)
+    if known is not None and len(runs) <= MAX_GATHER_COPIES:
         source, y = to.strided(x), to.output_strided(node.output)
         shape, strides = y.shape, y.strides
         if indices.type.rank == 0:
@@ -222,20 +223,19 @@ def _padded_runs(extent: int, begin: int, end: int, mode: str) -> list[_Run]:
     return [*_index_runs(indices[:begin]), inside, *behind]
 
 
-def _index_runs(indices: Array) -> list[_Run]:
-    """The index map cut into arithmetic progressions, greedily."""
-    values = [int(i) for i in indices.reshape(-1)]
+def _index_runs(indices: Array, most: int | None = None) -> list[_Run]:
+    """The index map cut into arithmetic progressions, greedily; no more than `most` + 1 of them."""
+    values = indices.reshape(-1).astype(np.int64)
+    steps = np.diff(values)
+    breaks = np.flatnonzero(steps[1:] != steps[:-1]) + 2  # places that do not go on from the two before them
     runs: list[_Run] = []
-    for at, value in enumerate(values):
-        run = runs[-1] if runs else None
-        if run is None or run.first is None:
-            runs.append(_Run(at, 1, value))
-        elif run.size == 1:
-            runs[-1] = _Run(run.start, 2, run.first, value - run.first)
-        elif value == run.first + run.size * run.step:
-            runs[-1] = _Run(run.start, run.size + 1, run.first, run.step)
-        else:
-            runs.append(_Run(at, 1, value))
+    start = 0
+    while start < len(values) and (most is None or len(runs) <= most):
+        at = np.searchsorted(breaks, start + 2)
+        end = int(breaks[at]) if at < len(breaks) else len(values)
+        step = int(steps[start]) if end - start > 1 else 1
+        runs.append(_Run(start, end - start, int(values[start]), step))
+        start = end
     return runs
 
 
