@@ -1,6 +1,7 @@
 ;; batch_normalization — y[r,i] = madd(x[r,i] − mean[p], a[p], b[p]) over rows of n elements
 ;; Layout    rows ldy and ldx bytes apart · s = 0: p = r mod c, one channel a row ([n·c][hw]) · s = 4: p = i, all
 ;;           channels in a row ([hw][c])
+;; Requires  s = 0 or s = 4
 ;; Writes    rows m0 ≤ r < m1; reads up to 60 bytes past x, mean, a and b · y = x allowed where ldy = ldx
 (module
   (func $affine! (param $x v128) (param $mean v128) (param $a v128) (param $b v128) (result v128)

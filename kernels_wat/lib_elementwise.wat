@@ -67,6 +67,7 @@
 
   ;; y = op(a, b) over a nest n0 × n1 × n2 × n3, elements m0 ≤ i < m1 in row-major order, `lanes` at a time.
   ;; y0…y2, a0…a2, b0…b2 are byte strides; a3, b3 are the size of an element (dense) or 0 (one value for the whole row).
+  ;; Requires  a3 = size or a3 = 0 · b3 = size or b3 = 0
   ;; Elements of y have 1 << sy bytes; `splat` reads one element into all lanes, `store` stores the first results.
   (func $map2! (param $op (ref $binary)) (param $splat (ref $splat)) (param $store (ref $store))
                (param $sy i32) (param $lanes i32)

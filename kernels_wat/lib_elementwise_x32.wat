@@ -106,6 +106,7 @@
         (br $rows))))
 
   ;; y = op(a, b) over a nest n0 × n1 × n2 × n3, elements m0 ≤ i < m1 in row-major order.
+  ;; Requires  a3 = size or a3 = 0 · b3 = size or b3 = 0
   ;; y0…y2, a0…a2, b0…b2 are byte strides; a3, b3 are 4 (dense) or 0 (one value for the whole row). y = a and y = b allowed
   ;; where they have the strides of y.
   (func $map2_f32! (param $op (ref $binary)) (param $y i32) (param $a i32) (param $b i32)

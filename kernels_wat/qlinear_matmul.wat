@@ -3,7 +3,7 @@
 ;; Layout    A m rows of bytes, lda apart, signs flipped by fa · W packed [⌈n/8⌉][k8/2][8][2] with k8 = 8·⌈k/8⌉, zeros in the
 ;;           padding · b, s padded to 8; s = 0: Y is the int32 sums · Y rows ldc bytes apart, signs flipped by fy
 ;;           b holds the correction for the zero point of A, see i8_qgemm_bias
-;; Requires  |sum·s| < 2²² but for W of int16 · `scratch`: $block_bytes! for each block of r rows
+;; Requires  lda ≥ 0 · |sum·s| < 2²² but for W of int16 · `scratch`: $block_bytes! for each block of r rows
 ;; Writes    exactly Y[r·m0:r·m1, 0:n] up to row m, and the scratch of these blocks
 ;; Tiles     four interleaved rows by one panel, both as int16; as bytes where the tier multiplies those, W is int8 and
 ;;           there are several rows

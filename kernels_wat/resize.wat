@@ -2,7 +2,7 @@
 ;; Order     taps = 1: y = x; else y = x·w of the first tap, then y = madd(x, w, y) for the others, ascending
 ;; Layout    x dense; blocks of y yo and their rows ldy bytes apart; index [taps][out + 3]: byte offset of the tap within the axis, i32 ·
 ;;           w [taps][out + 3] f32; the last three are 0, which vectors may read
-;; Requires  taps = 1, 2 or 4 · ldy = 4 where inner = 1
+;; Requires  taps = 1 or taps = 2 or taps = 4 · ldy = 4 where inner = 1
 ;; Writes    rows m0 ≤ o·out + j < m1 of y, each `inner` elements; reads up to 12 bytes past x
 (module
   ;; One row, inner > 1: neighbouring elements in lanes, the taps' rows and weights in registers.

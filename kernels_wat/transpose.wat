@@ -1,6 +1,6 @@
 ;; transpose — Y[i,c,r] = X[i,r,c]: 32-bit elements, in tiles of 4×4
 ;; Layout    X rows ldx bytes apart, matrices bx; Y rows ldy bytes apart, matrices by; elements of rows dense
-;; Requires  rows ≥ 1 · cols ≥ 1 · y and x do not overlap
+;; Requires  rows ≥ 1 · cols ≥ 1 · ldx ≥ 0 · y and x do not overlap
 ;; Writes    the rows m0 ≤ i·cols + c < m1 of Y, `rows` elements each; reads up to 12 bytes past a row of X
 ;; Order     bands of up to 8 rows of Y: half a cache line of X at a time, and few enough streams of stores for the cache;
 ;;           three planes into dense pixels, as of pictures, by four pixels without bands

@@ -1,6 +1,7 @@
 ;; where — Y = C ? A : B with broadcasting; C is bytes, true where not 0; A, B, Y of 8, 32 or 64 bits
 ;; Layout    a nest n0 × n1 × n2 × n3; y0…y2, c0…c2, a0…a2, b0…b2 byte strides; c3, a3, b3 the size of an element
 ;;           (dense) or 0 (one value for the whole row)
+;; Requires  c3 = 1 or c3 = 0 · a3 = size or a3 = 0 · b3 = size or b3 = 0
 ;; Writes    exactly elements m0 ≤ i < m1 of Y in row-major order; reads up to 15 bytes past A, B and C
 ;;           y = a, y = b (or y = c for bytes) allowed where they have the strides of Y
 (module

@@ -2,7 +2,8 @@
 
 The name is the row, the export and, after the dtype, the operator whose `.wat` file defines it. Parameters are not
 listed: they are read from the assembled source. By convention the last two, `m0` and `m1`, are the range of
-parallel work, so that threads can split a call without changing a bit; `unit` says what they count.
+parallel work, so that threads can split a call without changing a bit; `unit` says what they count. What a kernel
+demands of its strides and sizes stands here and in the header of its source; `Lowering.step` checks every call.
 """
 
 from __future__ import annotations
@@ -22,19 +23,32 @@ class Kernel:
     """What `m0` and `m1` count."""
     bound: str = "memory"
     """What limits it at large sizes: `memory` or `compute`."""
+    demands: tuple[str, ...] = ()
+    """What it requires of its arguments, strides in bytes: see `demands.py`."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element of the type that the name begins with."""
+        return int(self.name.partition("_")[0][1:]) // 8
 
 
-def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory") -> list[Kernel]:
-    return [Kernel(name, source, unit, bound) for name in names]
+def _rows(source: str, names: Iterable[str], unit: str, bound: str = "memory", demands: str = "") -> list[Kernel]:
+    return [Kernel(name, source, unit, bound, tuple(filter(None, demands.split(" · ")))) for name in names]
+
+
+_DENSE_OR_REPEATED = "a3 = size or a3 = 0 · b3 = size or b3 = 0"
+"""What loops over two operands read: rows that are dense, or one value for all of a row."""
 
 
 _TABLE = [
     *_rows("matmul.wat", ["f32_gemm"], "rows of A", "compute"),
-    *_rows("matmul_batched.wat", ["f32_batched_gemm"], "rows of A (batch·rows)", "compute"),
-    *_rows("matmul_vector.wat", ["f32_batched_gemv"], "entries of the batch"),
+    *_rows("matmul_batched.wat", ["f32_batched_gemm"], "rows of A (batch·rows)", "compute", demands="rows ≥ 1"),
+    *_rows(
+        "matmul_vector.wat", ["f32_batched_gemv"], "entries of the batch", demands="ks = 4 or ns = 4 · ns > 0 · k ≥ 1"
+    ),
     *_rows("matmul_nbits.wat", ["f32_gemm_x8", "f32_gemm_x4"], "panels of 8 columns", "compute"),
-    *_rows("pack.wat", ["f32_pack"], "panels of 8 columns (batch·panels)"),
-    *_rows("qlinear_matmul.wat", ["i8_qgemm", "i8_qgemm_w16"], "blocks of r rows of A", "compute"),
+    *_rows("pack.wat", ["f32_pack"], "panels of 8 columns (batch·panels)", demands="ns > 0"),
+    *_rows("qlinear_matmul.wat", ["i8_qgemm", "i8_qgemm_w16"], "blocks of r rows of A", "compute", demands="lda ≥ 0"),
     *_rows("qlinear_matmul.wat", ["i8_qgemm_bias"], "elements"),
     *_rows("qlinear_matmul.wat", ["x8_qpack"], "panels of 8 columns"),
     *_rows("qlinear_conv.wat", ["i8_qconv", "i8_qconv_w16"], "blocks of r output pixels", "compute"),
@@ -53,36 +67,51 @@ _TABLE = [
     *_rows("conv_winograd.wat", ["f32_winograd"], "tiles of 2×2 outputs", "compute"),
     *_rows("max_pool.wat", ["f32_maxpool"], "output rows (n·oh)"),
     *_rows("average_pool.wat", ["f32_avgpool"], "output rows (n·oh)"),
-    *_rows("batch_normalization.wat", ["f32_batchnorm"], "rows"),
+    *_rows("batch_normalization.wat", ["f32_batchnorm"], "rows", demands="s = 0 or s = 4"),
     *_rows("instance_normalization.wat", ["f32_instancenorm"], "statistics (n·c)"),
     *_rows("layer_normalization.wat", ["f32_layernorm"], "rows"),
     *_rows("lrn.wat", ["f32_lrn"], "pixels"),
-    *_rows("resize.wat", ["f32_resize"], "rows (outer·out)"),
+    *_rows(
+        "resize.wat",
+        ["f32_resize"],
+        "rows (outer·out)",
+        demands="taps = 1 or taps = 2 or taps = 4 · ldy = 4 where inner = 1",
+    ),
     *_rows("resize_bytes.wat", ["x8_resize"], "rows (outer·out)"),
-    *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)"),
-    *_rows("transpose.wat", ["x32_transpose"], "rows of Y (batch·cols)"),
-    *_rows("gather.wat", ["i32_gather", "i64_gather"], "rows of Y (outer·n)"),
-    *_rows("gather.wat", ["i32_gather_panels", "i64_gather_panels"], "indices"),
+    *_rows("copy.wat", ["x8_copy", "x32_copy", "x64_copy"], "rows (n0·n1·n2·n3·n4)", demands="n5 ≥ 1"),
+    *_rows("transpose.wat", ["x32_transpose"], "rows of Y (batch·cols)", demands="rows ≥ 1 · cols ≥ 1 · ldx ≥ 0"),
+    *_rows("gather.wat", ["i32_gather", "i64_gather"], "rows of Y (outer·n)", demands="d ≥ 1 · run ≥ 1"),
+    *_rows("gather.wat", ["i32_gather_panels", "i64_gather_panels"], "indices", demands="d ≥ 1"),
     *_rows("clip.wat", ["f32_clip"], "elements"),
-    *_rows("add.wat", ["f32_add", "i32_add", "i64_add"], "elements"),
-    *_rows("sub.wat", ["f32_sub", "i32_sub", "i64_sub"], "elements"),
-    *_rows("mul.wat", ["f32_mul", "i32_mul", "i64_mul"], "elements"),
-    *_rows("div.wat", ["f32_div", "i32_div", "i64_div"], "elements"),
-    *_rows("min.wat", ["f32_min", "i32_min", "i64_min"], "elements"),
-    *_rows("max.wat", ["f32_max", "i32_max", "i64_max"], "elements"),
+    *_rows("add.wat", ["f32_add", "i32_add", "i64_add"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("sub.wat", ["f32_sub", "i32_sub", "i64_sub"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("mul.wat", ["f32_mul", "i32_mul", "i64_mul"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("div.wat", ["f32_div", "i32_div", "i64_div"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("min.wat", ["f32_min", "i32_min", "i64_min"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("max.wat", ["f32_max", "i32_max", "i64_max"], "elements", demands=_DENSE_OR_REPEATED),
     *_rows("neg.wat", ["f32_neg", "i32_neg", "i64_neg"], "elements"),
     *_rows("abs.wat", ["f32_abs", "i32_abs", "i64_abs"], "elements"),
     *_rows("floor.wat", ["f32_floor"], "elements"),
     *_rows("ceil.wat", ["f32_ceil"], "elements"),
     *_rows("round.wat", ["f32_round"], "elements"),
-    *_rows("equal.wat", ["f32_equal", "i32_equal", "i64_equal", "u8_equal"], "elements"),
-    *_rows("less.wat", ["f32_less", "i32_less", "i64_less"], "elements"),
-    *_rows("less_or_equal.wat", ["f32_less_or_equal", "i32_less_or_equal", "i64_less_or_equal"], "elements"),
-    *_rows("and.wat", ["u8_and"], "elements"),
-    *_rows("or.wat", ["u8_or"], "elements"),
-    *_rows("xor.wat", ["u8_xor"], "elements"),
+    *_rows("equal.wat", ["f32_equal", "i32_equal", "i64_equal", "u8_equal"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("less.wat", ["f32_less", "i32_less", "i64_less"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows(
+        "less_or_equal.wat",
+        ["f32_less_or_equal", "i32_less_or_equal", "i64_less_or_equal"],
+        "elements",
+        demands=_DENSE_OR_REPEATED,
+    ),
+    *_rows("and.wat", ["u8_and"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("or.wat", ["u8_or"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("xor.wat", ["u8_xor"], "elements", demands=_DENSE_OR_REPEATED),
     *_rows("not.wat", ["u8_not"], "elements"),
-    *_rows("where.wat", ["x8_where", "x32_where", "x64_where"], "elements"),
+    *_rows(
+        "where.wat",
+        ["x8_where", "x32_where", "x64_where"],
+        "elements",
+        demands=f"c3 = 1 or c3 = 0 · {_DENSE_OR_REPEATED}",
+    ),
     *_rows("cast.wat", [f"f32_cast_{t}" for t in ("i32", "i64", "u8", "i8", "bool")], "elements"),
     *_rows("cast.wat", [f"i32_cast_{t}" for t in ("f32", "i64", "bool")], "elements"),
     *_rows("cast.wat", [f"i64_cast_{t}" for t in ("f32", "bool")], "elements"),
@@ -101,18 +130,18 @@ _TABLE = [
     *_rows("hard_sigmoid.wat", ["f32_hard_sigmoid"], "elements"),
     *_rows("hard_swish.wat", ["f32_hard_swish"], "elements"),
     *_rows("leaky_relu.wat", ["f32_leaky_relu"], "elements"),
-    *_rows("prelu.wat", ["f32_prelu"], "elements"),
-    *_rows("pow.wat", ["f32_pow"], "elements", "compute"),
+    *_rows("prelu.wat", ["f32_prelu"], "elements", demands=_DENSE_OR_REPEATED),
+    *_rows("pow.wat", ["f32_pow"], "elements", "compute", demands=_DENSE_OR_REPEATED),
     *_rows("sqrt.wat", ["f32_sqrt"], "elements"),
     *_rows("reciprocal.wat", ["f32_reciprocal"], "elements"),
-    *_rows("softmax.wat", ["f32_softmax"], "outputs' rows (outer·inner)"),
-    *_rows("qlinear_softmax.wat", ["x8_softmax"], "rows"),
-    *_rows("log_softmax.wat", ["f32_log_softmax"], "outputs' rows (outer·inner)"),
+    *_rows("softmax.wat", ["f32_softmax"], "outputs' rows (outer·inner)", demands="n ≥ 1"),
+    *_rows("qlinear_softmax.wat", ["x8_softmax"], "rows", demands="n ≥ 1"),
+    *_rows("log_softmax.wat", ["f32_log_softmax"], "outputs' rows (outer·inner)", demands="n ≥ 1"),
     *_rows("reduce_sum.wat", ["f32_reduce_sum", "i32_reduce_sum", "i64_reduce_sum"], "outputs (outer·inner)"),
     *_rows("reduce_max.wat", ["f32_reduce_max", "i32_reduce_max", "i64_reduce_max"], "outputs (outer·inner)"),
     *_rows("reduce_min.wat", ["f32_reduce_min", "i32_reduce_min", "i64_reduce_min"], "outputs (outer·inner)"),
-    *_rows("arg_max.wat", ["f32_argmax", "i32_argmax", "i64_argmax"], "outputs (outer·inner)"),
-    *_rows("arg_min.wat", ["f32_argmin", "i32_argmin", "i64_argmin"], "outputs (outer·inner)"),
+    *_rows("arg_max.wat", ["f32_argmax", "i32_argmax", "i64_argmax"], "outputs (outer·inner)", demands="n ≥ 1"),
+    *_rows("arg_min.wat", ["f32_argmin", "i32_argmin", "i64_argmin"], "outputs (outer·inner)", demands="n ≥ 1"),
 ]
 
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _TABLE}

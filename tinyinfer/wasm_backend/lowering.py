@@ -17,7 +17,7 @@ import numpy as np
 from tinyinfer.errors import PlanError
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend import memory, placement, tinf
+from tinyinfer.wasm_backend import demands, memory, placement, tinf
 from tinyinfer.wasm_backend.bound import live_bound
 from tinyinfer.wasm_backend.kernel_module import Param
 from tinyinfer.wasm_backend.kernels import KERNELS
@@ -174,11 +174,13 @@ class Lowering:
                     return Rows(stored.pointer, distance * value.dtype.size)
         return Rows(self.input(value, layout), row * value.dtype.size)
 
-    def strided(self, value: Value) -> Strided:
-        """`value` wherever it is, whatever its strides."""
-        if value.data is not None:
-            return _dense(self._constant(value, plain(value.type.rank)), value)
-        return self._stored[value][0]
+    def strided(self, value: Value, accepted: Callable[[Strided], bool] = lambda _: True) -> Strided:
+        """`value` wherever it is with `accepted` strides, by default any; else a row-major copy."""
+        if value.data is None:
+            for stored in self._stored[value]:
+                if accepted(stored):
+                    return stored
+        return _dense(self.input(value), value)
 
     def output(self, value: Value, inplace: Value | None = None, layout: Layout | None = None) -> Pointer:
         """Address for `value`, dense in `layout` (default: the chosen one).
@@ -285,7 +287,10 @@ class Lowering:
         return pointer
 
     def step(self, kernel: str, **args: Argument) -> None:
-        """One kernel call. Names must be exactly the kernel's parameters; null pointers are 0."""
+        """One kernel call. Names must be exactly the kernel's parameters; null pointers are 0.
+
+        PlanError where the arguments do not meet what the kernel demands: it would read or write the wrong memory.
+        """
         if kernel not in KERNELS:
             raise PlanError(f"{kernel} is not in the kernel table")
         parameters = self._signatures[kernel]
@@ -293,6 +298,8 @@ class Lowering:
         if names != set(args):
             missing, extra = names - set(args), set(args) - names
             raise PlanError(f"{kernel}: missing arguments {sorted(missing)}, unknown arguments {sorted(extra)}")
+        if (demand := demands.unmet(KERNELS[kernel].demands, args, KERNELS[kernel].size)) is not None:
+            raise PlanError(f"{self._graph.nodes[self._node].op}: {kernel} requires {demand}")
         for argument in args.values():
             if isinstance(argument, Pointer) and isinstance(argument.home, Buffer):
                 argument.home.touch(len(self._calls))

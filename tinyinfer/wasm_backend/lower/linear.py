@@ -62,7 +62,7 @@ def _readable_by_one_row(to: Lowering, node: Node, left: Strided) -> Strided | N
     b = node.operands[1]
     if b.is_constant or b.shape[-2] == 0:
         return None
-    stored = to.strided(b)
+    stored = to.strided(b, _has_columns_forwards)
     y = Strided(left.pointer, node.output.dtype, node.output.shape, _row_major(node.output))
     one_row = _entries_and_rows(node, y, left, stored.strides[:-2]).shape[-1] == 1
     return stored if one_row and 1 in (*stored.strides[-2:], b.shape[-1]) else None
@@ -94,10 +94,11 @@ def _repeated(strides: Sequence[int], shape: Sequence[int], rank: int) -> tuple[
 
 def rows_of(to: Lowering, value: Value) -> Strided:
     """`value` where it is if its rows are dense, wherever they lie; else a row-major copy."""
-    stored = to.strided(value)
-    if stored.strides[-1] == 1 or value.shape[-1] == 1:
-        return stored
-    return Strided(to.input(value), value.dtype, value.shape, _row_major(value))
+    return to.strided(value, lambda stored: stored.strides[-1] == 1 or value.shape[-1] == 1)
+
+
+def _has_columns_forwards(matrices: Strided) -> bool:
+    return matrices.strides[-1] > 0 or matrices.shape[-1] == 1
 
 
 def _row_major(value: Value) -> tuple[int, ...]:
@@ -120,7 +121,7 @@ def panels_of(to: Lowering, b: Value, label: str) -> tuple[Pointer, int]:
     if b.data is not None:
         return constant_panels(to, b, label), size
     target = to.scratch(math.prod(b.shape[:-2]) * size * 4, f"{label}.panels")
-    pack_rows(to, to.strided(b), target)
+    pack_rows(to, to.strided(b, _has_columns_forwards), target)
     return target, size
 
 
@@ -130,7 +131,7 @@ def constant_panels(to: Lowering, b: Value, label: str) -> Pointer:
 
 
 def pack_rows(to: Lowering, matrices: Strided, target: Pointer) -> None:
-    """Pack matrices [..., K, N] with any strides into panels at `target`, one matrix after the other."""
+    """Pack matrices [..., K, N], their columns forwards, into panels at `target`, one matrix after the other."""
     *batch, k, n = matrices.shape
     *along, ks, ns = matrices.strides
     size = panel_count(n) * k * pack.PANEL
