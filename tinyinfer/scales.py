@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,26 @@ LARGEST = np.float32(2.0**100)
 """Multipliers are below this, so that no product with a sum overflows."""
 
 
-def multiplier(x_scale: Array, w_scale: Array, y_scale: Array) -> Array | None:
-    """x scale·w scale / y scale, each step rounded to float32; None where it is too large to compute with."""
+def product(x_scale: Array, w_scale: Array) -> Array:
+    """x scale·w scale in float64, rounded to float32 where that is a normal number."""
+    exact = x_scale.astype(np.float64) * w_scale
     with np.errstate(all="ignore"):
-        ratio = np.asarray(x_scale * w_scale, np.float32) / y_scale
+        rounded = exact.astype(np.float32)
+    return np.asarray(np.where(is_normal(rounded), rounded, exact))
+
+
+def is_normal(x: Array) -> Array:
+    """Which elements float32 has with all of its 24 bits, 0 not among them."""
+    return np.isfinite(x) & (np.abs(x) >= np.finfo(np.float32).tiny)
+
+
+def multiplier(x_scale: Array, w_scale: Array, y_scale: Array) -> Array | None:
+    """x scale·w scale / y scale, each step rounded to float32; None where it is too large to compute with.
+
+    The product is `product`, so that none is lost that float32 does not have.
+    """
+    with np.errstate(all="ignore"):
+        ratio = (product(x_scale, w_scale) / y_scale.astype(np.float64)).astype(np.float32)
     return np.asarray(ratio, np.float32) if bool((ratio < LARGEST).all()) else None
 
 
@@ -29,9 +46,26 @@ def ratio(x_scale: Array, y_scale: Array) -> float | None:
 
 
 def sums_of_bias(bias: Array, x_scale: Array, w_scale: Array) -> Array:
-    """A float bias as int32 in units of x scale·w scale, saturated."""
-    unit = np.asarray(x_scale * w_scale, np.float32).astype(np.float64)
-    return np.clip(np.rint(bias.astype(np.float64) / unit), -(2.0**31), 2.0**31 - 1).astype(np.int32)
+    """A float bias as int32 in units of x scale·w scale, which it has to fit into."""
+    return np.rint(bias.astype(np.float64) / product(x_scale, w_scale)).astype(np.int32)
+
+
+def reach(dtype: DType, zero: Array) -> tuple[int, int]:
+    """The least and the largest difference of a byte and its zero points; 0, which padding is, lies between."""
+    info = np.iinfo(dtype.numpy)
+    return info.min - int(zero.max(initial=info.min)), info.max - int(zero.min(initial=info.max))
+
+
+def within_int32(low: Array, high: Array) -> bool:
+    """Whether all of the ranges are in that of int32."""
+    info = np.iinfo(np.int32)
+    return bool((low >= info.min).all() and (high <= info.max).all())
+
+
+def fits_window(dtype: DType, zero: Array, kernel: tuple[int, ...]) -> bool:
+    """Whether the sum of so many bytes, less their zero point, stays within int32."""
+    low, high = reach(dtype, zero)
+    return within_int32(np.asarray(math.prod(kernel) * low), np.asarray(math.prod(kernel) * high))
 
 
 def evaluate(op: str, *inputs: Array, **attrs: Any) -> Array:

@@ -56,7 +56,7 @@ def inspect(
         file = compiled.file
         show_bindings(file)
         show_fusions(compiled.imported[0], compiled.optimized[0])
-        show_integers(compiled.optimized[0])
+        show_integers(compiled.optimized[0], compiled.imported[0])
         if not no_optimize:
             show_passes(compiled.imported[0])
         if graph:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tinyinfer import passes
 from tinyinfer.cli import console
 from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.passes.integer_range import obstacles
 from tinyinfer.passes.quantized import INTEGER_FORMS, OF_ONE_VALUE
 from tinyinfer.types import DType
 
@@ -36,8 +38,9 @@ def is_quantized(graph: Graph) -> bool:
     return any(node.op in CONVERSIONS or _is_integer(node) for node in graph.nodes)
 
 
-def arithmetic(graph: Graph) -> Iterator[Arithmetic]:
-    """Every node of a graph after the passes."""
+def arithmetic(graph: Graph, imported: Graph | None = None) -> Iterator[Arithmetic]:
+    """Every node of a graph after the passes; the graph before them tells of sums that integers cannot hold."""
+    because = {} if imported is None else _obstacles(imported)
     producers = graph.producers()
     readers: dict[Value, list[Node]] = {}
     for node in graph.nodes:
@@ -49,7 +52,13 @@ def arithmetic(graph: Graph) -> Iterator[Arithmetic]:
         elif _is_integer(node):
             yield Arithmetic(node, "integers")
         else:
-            yield Arithmetic(node, "float", _why_float(node, graph, producers, readers))
+            yield Arithmetic(node, "float", because.get(node.name) or _why_float(node, graph, producers, readers))
+
+
+def _obstacles(imported: Graph) -> dict[str, str]:
+    """By the name of the node, from the graph in which products of bytes have just been recognised."""
+    (found,) = (stage.graph for stage in passes.stages(imported) if stage.name == passes.INTEGERS)
+    return {node.name: why for node, why in obstacles(found)}
 
 
 def _is_integer(node: Node) -> bool:
@@ -84,11 +93,12 @@ def _why_float(node: Node, graph: Graph, producers: Mapping[Value, Node], reader
     return "its scales are no single constants, or far apart"
 
 
-def show_integers(graph: Graph) -> None:
-    """Print every node of a quantised model with what it computes in."""
+def show_integers(graph: Graph, imported: Graph) -> None:
+    """Print every node of a quantised model with what it computes in; `imported` is the graph before the passes."""
     if not is_quantized(graph):
         return
-    rows: list[list[console.Cell]] = [[row.node.name, row.node.op, row.kind, row.why] for row in arithmetic(graph)]
+    found = list(arithmetic(graph, imported))
+    rows: list[list[console.Cell]] = [[row.node.name, row.node.op, row.kind, row.why] for row in found]
     console.show_table("Arithmetic", ["node", "operator", "runs in", "why float"], rows)
-    counts = Counter(row.kind for row in arithmetic(graph))
+    counts = Counter(row.kind for row in found)
     console.say(", ".join(f"{counts[kind]} nodes: {kind}" for kind in ("integers", "float", "conversion")))

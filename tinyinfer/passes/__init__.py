@@ -39,9 +39,12 @@ def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
     return Pass(name, purpose, lambda graph: rewrite.apply_rules(graph, rules, registry.SEMANTICS))
 
 
+INTEGERS = "integers"
+"""The pass in which products of bytes are recognised."""
+
 RULES: dict[str, list[rewrite.Rule]] = {
     "identity": identity.RULES,
-    "integers": quantized.RULES,
+    INTEGERS: quantized.RULES,
     "integer sums": quantized.SUMS,
     "activation": activation.RULES,
     "layer normalization": layer_normalization.RULES,
@@ -59,7 +62,7 @@ PIPELINE: list[Pass] = [
     Pass("prune", "drop nodes that no output depends on", rewrite.prune),
     Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
-    _rules("integers", "compute on bytes what stands between dequantisation and quantisation", quantized.RULES),
+    _rules(INTEGERS, "compute on bytes what stands between dequantisation and quantisation", quantized.RULES),
     _rules("integer sums", "multiply bytes where the result stays float", quantized.SUMS),
     Pass("fold", "dequantise the constants that are left", quantized.fold),
     Pass("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),

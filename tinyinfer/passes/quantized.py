@@ -13,10 +13,10 @@ import numpy as np
 from tinyinfer import registry, scales
 from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
 from tinyinfer.passes import bias as biases
+from tinyinfer.passes import integer_range, weight_only
 from tinyinfer.passes import quantized_movement as movement
 from tinyinfer.passes import quantized_pooling as pooling
 from tinyinfer.passes import quantized_transposed as transposed
-from tinyinfer.passes import weight_only
 from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.passes.quantized_patterns import (
     QUANTUM,
@@ -27,6 +27,7 @@ from tinyinfer.passes.quantized_patterns import (
     byte_weights,
     data,
     dequantized,
+    factors,
     products,
     quantized,
     real,
@@ -94,7 +95,7 @@ def _add(m: Match, to: Target) -> Value | None:
         return None
     scale, y = found
     left, right = (scales.ratio(data(m, f"{name}_scale"), scale) for name in "ab")
-    if left is None or right is None:
+    if left is None or right is None or left + right > integer_range.MOST_RATIOS:
         return None
     attrs = {**_points(m), "a_ratio": left, "b_ratio": -right if node.op == "Sub" else right, "y": y}
     return to.add("QLinearAdd", m["a"], m["b"], like=node, **attrs)
@@ -226,10 +227,11 @@ def float_of_integer_sums(m: Match, to: Target) -> Value | None:
     plain, bias = _bias(node)
     if not plain or not w.is_constant or not single(m, "x") or not along(m, "w", w.type.rank - 1):
         return None
-    if not node.attrs.get("clamp", Clamp()).is_open:
+    found = factors(m, w.type.rank - 1)
+    if found.obstacle() or not scales.is_normal(found.unit).all() or not node.attrs.get("clamp", Clamp()).is_open:
         return None
     sums = to.add("MatMulInteger", m["x"], w, m["x_zero"], m["w_zero"], like=node)
-    unit = to.constant(data(m, "x_scale").reshape(()) * data(m, "w_scale"), f"{node.output.name}/scale")
+    unit = to.constant(found.unit.astype(np.float32), f"{node.output.name}/scale")
     scaled = to.add("Mul", to.add("Cast", sums, like=node, to=DType.FLOAT), unit, like=node)
     return scaled if bias is None else to.add("Add", scaled, bias, like=node)
 

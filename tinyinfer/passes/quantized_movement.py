@@ -65,11 +65,16 @@ def requantization(m: Match, to: Target) -> Value | None:
 
 
 def _kept(m: Match) -> bool:
-    """Whether type, scale and zero point of the result are those of x."""
-    return all(
+    """Whether type, scale and zero point of the result are those of x, whose numbers are all finite."""
+    return _is_finite(m) and all(
         m[f"x_{what}"].dtype is m[f"y_{what}"].dtype and np.array_equal(data(m, f"x_{what}"), data(m, f"y_{what}"))
         for what in ("scale", "zero")
     )
+
+
+def _is_finite(m: Match) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(data(m, "x_scale") * np.float32(255)).all())
 
 
 def _tabulated(m: Match, to: Target, like: Node, function: scales.Function) -> Value | None:
@@ -163,25 +168,23 @@ def _selected(*operands: P | str) -> Rule:
 )
 def place_of_largest_byte(m: Match, to: Target) -> Value | None:
     """Different bytes are different numbers as long as these are finite."""
-    if not single(m, "x") or not np.isfinite(data(m, "x_scale") * np.float32(255)):
+    if not single(m, "x") or not _is_finite(m):
         return None
     return to.replace(m.node("arg"), (to.add("Cast", m["x"], like=m.node("x_dq"), to=DType.INT32),))
 
 
 @rule(
-    "Quantize(Pad(Dequantize(x))) → Pad(x), requantised",
+    "Quantize(Pad(Dequantize(x))) → Pad(x requantised)",
     quantized(P("Pad", (dequantized("x"),), "pad")),
     lambda b: again(b, b.add1("Pad", real(b, byte_input(b, "x", 3, 5)), pads=(0, 1, 2, 0), value=0.5)),
-    QUANTUM,
 )
 def padding_of_bytes(m: Match, to: Target) -> Value | None:
-    """The value that is padded with is rounded to a quantum of x first; 0 is one."""
+    """The value that is padded with becomes a byte of the result."""
     if not single(m, "x"):
         return None
     value = np.asarray(m.node("pad").attrs.get("value", 0.0), np.float32)
-    padded = int(scales.evaluate("QuantizeLinear", value, data(m, "x_scale"), data(m, "x_zero")))
-    pad = to.replace(m.node("pad"), (m["x"],), value=padded)
-    return rescaled(m, to, pad)
+    padded = int(scales.evaluate("QuantizeLinear", value, data(m, "y_scale"), data(m, "y_zero")))
+    return to.replace(m.node("pad"), (rescaled(m, to, m["x"]),), value=padded)
 
 
 DOUBLED: dict[str, Any] = {

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyinfer import scales
 from tinyinfer.graph import GraphBuilder, Value
+from tinyinfer.passes.integer_range import Factors
 from tinyinfer.rewrite import Apply, Example, Match, P, Target
 from tinyinfer.types import Array, DType, Quantized, TensorType
 
@@ -81,12 +82,20 @@ def products(m: Match, axis: int, bias: Value | None) -> Products | None:
     if found is None or not single(m, "x") or not along(m, "w", axis) or (bias is not None and bias.data is None):
         return None
     scale, y = found
-    x_scale, w_scale = data(m, "x_scale").reshape(()), data(m, "w_scale")
-    multiplier = scales.multiplier(x_scale, w_scale, scale)
-    if multiplier is None:
-        return None
+    multiplier = scales.multiplier(data(m, "x_scale").reshape(()), data(m, "w_scale"), scale)
     constant = None if bias is None else bias.data
-    return Products(y, multiplier, None if constant is None else scales.sums_of_bias(constant, x_scale, w_scale))
+    if multiplier is None or factors(m, axis).obstacle(constant, scale):
+        return None
+    sums = (
+        None if constant is None else scales.sums_of_bias(constant, data(m, "x_scale").reshape(()), data(m, "w_scale"))
+    )
+    return Products(y, multiplier, sums)
+
+
+def factors(m: Match, axis: int) -> Factors:
+    """The captured x and w with their parameters, filters along `axis` of w."""
+    x_scale, x_zero, w_scale, w_zero = (data(m, f"{name}_{what}") for name in "xw" for what in ("scale", "zero"))
+    return Factors(m["x"], x_scale, x_zero, m["w"], w_scale, w_zero, axis)
 
 
 def requantized(m: Match, to: Target, x: Value) -> Value:

@@ -33,7 +33,11 @@ def _average(m: Match, to: Target) -> Value | None:
 
 def _pooled(m: Match, to: Target, x: Value, window: Mapping[str, Any]) -> Value | None:
     found = result(m)
-    if found is None or not single(m, "x"):
+    if (
+        found is None
+        or not single(m, "x")
+        or not scales.fits_window(x.dtype, data(m, "x_zero"), window["kernel_shape"])
+    ):
         return None
     scale, y = found
     ratio = scales.ratio(data(m, "x_scale"), scale)

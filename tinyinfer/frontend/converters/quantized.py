@@ -333,7 +333,15 @@ def _pooled(ctx: Context, windows: Callable[[Value], dict[str, Any]], flat: bool
     if flat:
         maps = ctx.reshape(maps, (*maps.shape[:2], math.prod(maps.shape[2:])))
     attrs = {"ratio": _ratio(ctx, x.scale, scale), "x_zero_point": x.point, "y": y}
-    pooled = (ctx.step if flat or last else ctx.result)("QLinearAveragePool", maps, **windows(maps), **attrs)
+    add = ctx.step if flat or last else ctx.result
+    window = windows(maps)
+    if scales.fits_window(maps.dtype, x.zero, window["kernel_shape"]):
+        pooled = add("QLinearAveragePool", maps, **window, **attrs)
+    else:
+        zero = np.asarray(y.zero_point, y.dtype.numpy)
+        parameters = _constants(ctx, x_scale=x.scale, x_zero=x.zero, y_scale=scale, y_zero=zero)
+        mean = ctx.step("AveragePool", ctx.step("DequantizeLinear", maps, *parameters[:2], axis=0), **window)
+        pooled = add("QuantizeLinear", mean, *parameters[2:])
     if flat:
         pooled = ctx.reshape(pooled, (*maps.shape[:2], *(1,) * (rank - 2)))
     return ctx.result("Transpose", pooled, perm=(0, *range(2, rank), 1)) if last else pooled
