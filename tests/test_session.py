@@ -144,7 +144,7 @@ def test_closed_sessions_say_so(threads: int) -> None:
 def test_a_part_that_fails_leaves_no_other_at_work() -> None:
     """When the error of the first part is raised, the second, which takes longer, has been done."""
     plan = shared(compiler.lower(conv_graph(SIZES[0])))
-    kernel = next(step.kernel for step in plan.steps if len(pieces(step, 2)) == 2)
+    step = next(step for step in plan.steps if len(pieces(step, 2)) == 2)
     runner = PlanRunner(plan, load_kernels(), "wasmtime", threads=2)
     done = threading.Event()
 
@@ -155,9 +155,9 @@ def test_a_part_that_fails_leaves_no_other_at_work() -> None:
         time.sleep(0.1)
         done.set()
 
-    runner._calls[0][kernel], runner._calls[1][kernel] = fail, take_long
-    with pytest.raises(EngineError, match=rf"node \S+ \(\w+\), kernel {kernel}: out of bounds memory access$"):
-        runner.run(feeds_of(0))
+    runner._calls[0][step.kernel], runner._calls[1][step.kernel] = fail, take_long
+    with pytest.raises(EngineError, match=rf"node \S+ \(\w+\), kernel {step.kernel}: out of bounds memory access$"):
+        runner.execute([step])
     assert done.is_set()
 
 
