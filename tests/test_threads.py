@@ -120,8 +120,9 @@ def test_every_row_of_the_table_is_a_kernel() -> None:
 def test_splits_are_kept_in_files() -> None:
     plan = shared(compiler.lower(conv_graph()))
     assert {step.split.extent is None for step in plan.steps if step.split} == {True}
-    columns = replace(plan.steps[0], split=Split(3, 8, 2, ((0, 4), (1, 96))))
-    scratch = replace(plan.steps[0], split=Split(2, 1), scratch=1)
+    moves = ((GEMM.index("c"), 4), (GEMM.index("w"), 28))
+    columns = replace(gemm(1, 7, 50), split=Split(3, 8, GEMM.index("n"), moves))
+    scratch = replace(gemm(2, 7, 50), split=Split(2, 1), scratch=1)
     plan = replace(plan, steps=(*plan.steps, columns, scratch), scratch_bytes=192)
     (again,) = tinf.decode(tinf.encode(tinf.ModelFile("m", (plan,), {}, {}))).plans
     assert again.steps == plan.steps

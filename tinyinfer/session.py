@@ -15,6 +15,7 @@ from tinyinfer.compiler import CompiledModel, compile
 from tinyinfer.errors import FeedError, PlanError, TinyInferError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines, tinf
+from tinyinfer.wasm_backend.document import DamageError, check_steps
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan
 from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
@@ -171,6 +172,10 @@ def kernels_for(file: tinf.ModelFile, tier: str = "simd128") -> KernelModule:
             f"model {file.name} was compiled for other kernels (SHA-256 {wanted[:12]}…, installed "
             f"{kernels.sha256[:12]}…); compile it again with this version of TinyInfer"
         )
+    try:
+        check_steps(file.plans, kernels.signatures)
+    except DamageError as damage:
+        raise PlanError(f"model {file.name} is damaged: {damage}") from None
     return kernels
 
 

@@ -15,28 +15,40 @@ thread has its own of. Floats that JSON lacks are the strings "Infinity", "-Infi
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from tinyinfer.errors import ModelError, PlanError
-from tinyinfer.types import Array, DType
-from tinyinfer.wasm_backend.memory import align
-from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Split, Step, Weight
-from tinyinfer.wasm_backend.strides import plain, strides_of
+from tinyinfer.types import Array
+from tinyinfer.wasm_backend.document import (
+    MOST_AXES,
+    DamageError,
+    decode_plans,
+    encode_plan,
+    field,
+    is_count,
+    is_text,
+    need,
+    parse,
+)
+from tinyinfer.wasm_backend.memory import ALIGNMENT, align
+from tinyinfer.wasm_backend.plan import Plan
 
 VERSION = 2
 KEY = "tinyinfer"
+LONGEST_HEADER = 100_000_000
+"""Bytes, as safetensors has it."""
+WEIGHT_TYPES = {"F32": "<f4", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U8": "u1", "I8": "i1", "BOOL": "?"}
+"""Element types of packed weights, as safetensors and NumPy name them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class ModelFile:
 def file_order(weights: Iterable[tuple[str, Array]]) -> list[str]:
     """The names in the order in which safetensors stores tensors of these names and element types."""
     blob = save({name: np.zeros(1, data.dtype) for name, data in weights})
-    header = _header(blob)
+    header, _ = _header(blob)
     return sorted(header, key=lambda name: header[name]["data_offsets"][0])
 
 
@@ -67,34 +79,48 @@ def encode(model: ModelFile) -> bytes:
         "kernels": dict(model.kernels),
         "metadata": dict(model.metadata),
         "functions": functions,
-        "plans": [_encode_plan(plan, functions) for plan in model.plans],
+        "plans": [encode_plan(plan, functions) for plan in model.plans],
     }
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return save(tensors, metadata={KEY: text})
 
 
 def decode(blob: bytes, source: str = "model.tinf") -> ModelFile:
-    """Parse a file's bytes; PlanError says what is wrong with them."""
+    """Parse a file's bytes; PlanError says what is wrong with them. Weights are views of the bytes."""
     try:
-        header = _header(blob)
-        tensors = load(blob)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise PlanError(f"{source}: not a TinyInfer model, or truncated: {error}") from None
-    text = header.get("__metadata__", {}).get(KEY)
-    if text is None:
+        header, start = _header(blob)
+    except DamageError as damage:
+        raise PlanError(f"{source}: not a TinyInfer model, or truncated: {damage}") from None
+    own = header.pop("__metadata__", None)
+    text = own.get(KEY) if isinstance(own, dict) else None
+    if not isinstance(text, str):
         raise PlanError(f"{source}: a safetensors file without TinyInfer plans; make one with `tinyinfer compile`")
-    document = json.loads(text)
-    if document.get("version") != VERSION:
-        raise PlanError(
-            f"{source}: format version {document.get('version')}, this TinyInfer reads version {VERSION}; "
-            "compile the model again"
-        )
-    placed = {name: header[name]["data_offsets"][0] for name in tensors}
     try:
-        plans = tuple(_decode_plan(p, document["functions"], tensors, placed) for p in document["plans"])
-        return ModelFile(document["name"], plans, document["kernels"], document["metadata"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise PlanError(f"{source}: damaged plan: {error!r}") from None
+        document = parse(text, "its plan")
+        if document.get("version") != VERSION:
+            raise PlanError(
+                f"{source}: format version {document.get('version')!r:.40}, this TinyInfer reads version {VERSION}; "
+                "compile the model again"
+            )
+        return _decode(document, header, blob, start)
+    except DamageError as damage:
+        raise PlanError(f"{source}: damaged: {damage}") from None
+
+
+def _decode(document: dict[str, Any], header: dict[str, Any], blob: bytes, start: int) -> ModelFile:
+    """`header` has the tensors alone, whose data begins at byte `start`."""
+    name, metadata, kernels = (field(document, key) for key in ("name", "metadata", "kernels"))
+    need(is_text(name), "the model's name")
+    for what, texts in (("metadata", metadata), ("kernels", kernels)):
+        need(isinstance(texts, dict) and all(map(is_text, texts.values())), f"{what!r} is not a list of texts by name")
+    spans = _spans(header, len(blob) - start)
+    tensors = {
+        tensor: np.frombuffer(blob, kind, (end - first) // np.dtype(kind).itemsize, start + first)
+        for tensor, (kind, first, end) in spans.items()
+    }
+    placed = {tensor: first for tensor, (_, first, _) in spans.items()}
+    plans = decode_plans(field(document, "plans"), field(document, "functions"), tensors, placed, len(blob) - start)
+    return ModelFile(name, plans, kernels, metadata)
 
 
 def read(path: Path) -> ModelFile:
@@ -120,12 +146,39 @@ def write_atomically(path: Path, blob: bytes) -> None:
         raise
 
 
-def _header(blob: bytes) -> dict[str, Any]:
+def _header(blob: bytes) -> tuple[dict[str, Any], int]:
+    """The safetensors header, and where the data begins."""
+    need(len(blob) >= 8, f"it has only {len(blob)} bytes")
     length = int.from_bytes(blob[:8], "little")
-    if len(blob) < 8 + length:
-        raise ValueError(f"the header needs {length} bytes, the file has {max(len(blob) - 8, 0)}")
-    parsed: dict[str, Any] = json.loads(blob[8 : 8 + length])
-    return parsed
+    need(length <= LONGEST_HEADER, f"the header needs {length} bytes, at most {LONGEST_HEADER} are allowed")
+    need(len(blob) >= 8 + length, f"the header needs {length} bytes, the file has {len(blob) - 8}")
+    return parse(blob[8 : 8 + length], "its header"), 8 + length
+
+
+def _spans(header: Mapping[str, Any], size: int) -> dict[str, tuple[str, int, int]]:
+    """Element type, first byte and end of every tensor, in order. They are all of the `size` bytes of data.
+
+    Tensors follow each other without a gap, each padded to 64 bytes: only then are the weights one block of memory.
+    """
+    spans = {name: _span(name, entry) for name, entry in header.items()}
+    ordered = dict(sorted(spans.items(), key=lambda item: item[1][1:]))
+    at = 0
+    for name, (_, first, end) in ordered.items():
+        need(first == at and first <= end and end % ALIGNMENT == 0, f"tensor {name} lies at {first} to {end}")
+        at = end
+    need(at <= size, f"truncated: the weights need {at} bytes, the file has {size}")
+    need(at == size, f"{size - at} bytes follow the weights")
+    return ordered
+
+
+def _span(name: str, entry: Any) -> tuple[str, int, int]:
+    kind, shape, offsets = (field(entry, key) for key in ("dtype", "shape", "data_offsets"))
+    listed = all(isinstance(n, list) and len(n) <= MOST_AXES and all(map(is_count, n)) for n in (shape, offsets))
+    need(isinstance(kind, str) and kind in WEIGHT_TYPES and listed and len(offsets) == 2, f"tensor {name}")
+    first, end = offsets
+    item = np.dtype(WEIGHT_TYPES[kind]).itemsize
+    need(math.prod(shape) * item == end - first, f"tensor {name} of shape {shape} lies at {first} to {end}")
+    return WEIGHT_TYPES[kind], first, end
 
 
 def _padded(data: Array) -> Array:
@@ -133,78 +186,3 @@ def _padded(data: Array) -> Array:
     out = np.zeros(align(data.nbytes) // data.itemsize, data.dtype)
     out[: flat.size] = flat
     return out
-
-
-def _encode_plan(plan: Plan, functions: Sequence[str]) -> dict[str, Any]:
-    index = {name: i for i, name in enumerate(functions)}
-    return {
-        "inputs": [_encode_binding(b) for b in plan.inputs],
-        "outputs": [_encode_binding(b) for b in plan.outputs],
-        "steps": [
-            [index[s.kernel], s.node, [_encode_number(a) for a in s.args], *_encode_sharing(s)] for s in plan.steps
-        ],
-        "nodes": [[n.name, n.op] for n in plan.nodes],
-        "weights": plan.weights_offset,
-        "arena": plan.arena_offset,
-        "live": plan.live_bytes,
-        "memory": plan.memory_bytes,
-        "scratch": plan.scratch_bytes,
-    }
-
-
-def _decode_plan(
-    plan: Mapping[str, Any], functions: Sequence[str], tensors: Mapping[str, Array], placed: Mapping[str, int]
-) -> Plan:
-    start = plan["weights"]
-    return Plan(
-        inputs=tuple(_decode_binding(b) for b in plan["inputs"]),
-        outputs=tuple(_decode_binding(b) for b in plan["outputs"]),
-        steps=tuple(
-            Step(functions[f], tuple(_decode_number(a) for a in args), n, *_decode_sharing(*sharing))
-            for f, n, args, *sharing in plan["steps"]
-        ),
-        nodes=tuple(NodePlan(name, op, ()) for name, op in plan["nodes"]),
-        weights=tuple(Weight(name, data, start + placed[name]) for name, data in tensors.items()),
-        weights_offset=start,
-        arena_offset=plan["arena"],
-        arena_bytes=plan["memory"] - plan["arena"],
-        live_bytes=plan["live"],
-        memory_bytes=plan["memory"],
-        scratch_bytes=plan["scratch"],
-    )
-
-
-def _encode_binding(b: Binding) -> list[Any]:
-    return [b.name, b.dtype.value, list(b.shape), b.offset]
-
-
-def _decode_binding(fields: Sequence[Any]) -> Binding:
-    name, dtype, shape, offset = fields
-    return Binding(name, DType(dtype), tuple(shape), offset, strides_of(shape, plain(len(shape))))
-
-
-def _encode_sharing(step: Step) -> list[Any]:
-    """Its split, and its scratch, which matters to those only that are split."""
-    split = step.split
-    if split is None:
-        return []
-    columns = [] if split.extent is None else [split.extent, *itertools.chain(*split.moves)]
-    return [[split.pieces, split.width, *columns], *([] if step.scratch is None else [step.scratch])]
-
-
-def _decode_sharing(fields: Sequence[int] | None = None, scratch: int | None = None) -> tuple[Split | None, int | None]:
-    if fields is None:
-        return None, None
-    pieces, width, *columns = fields
-    extent = columns[0] if columns else None
-    return Split(pieces, width, extent, tuple(zip(columns[1::2], columns[2::2]))), scratch
-
-
-def _encode_number(value: int | float) -> int | float | str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def _decode_number(value: int | float | str) -> int | float:
-    return float(value) if isinstance(value, str) else value
