@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,28 +22,38 @@ class File:
     tensors: dict[str, Any]
     document: dict[str, Any]
     data: bytes
-    others: dict[str, Any]
-    """What else stands in the header."""
 
     @staticmethod
     def of(blob: bytes) -> File:
         end = 8 + int.from_bytes(blob[:8], "little")
         header = json.loads(blob[8:end])
         metadata = header.pop("__metadata__")
-        return File(header, json.loads(metadata["tinyinfer"]), blob[end:], {})
+        return File(header, json.loads(metadata["tinyinfer"]), blob[end:])
 
     @property
     def plan(self) -> dict[str, Any]:
         return dict.__getitem__(self.document, "plans")[0]  # type: ignore[no-any-return]
 
     def text(self) -> str:
+        """The document's text; its digests are those of the file as it is now."""
+        self.document["sha256"] = "0" * 64
+        self.document["chunks"] = [
+            hashlib.sha256(self.data[at : at + 2**20]).hexdigest() for at in range(0, len(self.data), 2**20)
+        ]
         return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
 
     def blob(self, text: str | None = None) -> bytes:
         """The file; with this text in the place of the document."""
         metadata = {"tinyinfer": self.text() if text is None else text}
-        header = {"__metadata__": metadata, **self.tensors, **self.others}
-        return framed(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode(), self.data)
+        header = {"__metadata__": metadata, **self.tensors}
+        return signed(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode(), self.data)
+
+
+def signed(header: bytes, data: bytes) -> bytes:
+    """As `framed`, with the SHA-256 of the header in the place of the first 64 zeros."""
+    blob = framed(header)
+    digest = hashlib.sha256(blob[8:]).hexdigest()
+    return blob.replace(b"0" * 64, digest.encode(), 1) + data
 
 
 def framed(header: bytes, data: bytes = b"") -> bytes:

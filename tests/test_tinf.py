@@ -1,4 +1,7 @@
-"""Damaged `.tinf` files end in PlanError, whatever is damaged: no other exception, no crash, no access past an end."""
+"""Damaged `.tinf` files end in PlanError, whatever is damaged: no other exception, no crash, no access past an end.
+
+What happens on the way is told by digests; files whose digests are right, but not the rest, by rules.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ import random
 from typing import Any
 
 import pytest
+import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.damage import CHANGES, MODEL, TEXTS, File, framed
 from tests.differential import assert_same_bits
-from tests.models import reference, winograd_graph
+from tests.models import reference, tinf_of, wide_graph, winograd_graph
 from tinyinfer import InferenceSession
 from tinyinfer.errors import EngineError, PlanError
 from tinyinfer.feeds import random_feeds
@@ -62,7 +66,7 @@ def test_documents_are_strict_json(change: str) -> None:
         (framed(b'{"__metadata__":7}'), "a safetensors file without TinyInfer plans"),
         (framed(b'{"__metadata__":{"tinyinfer":7}}'), "a safetensors file without TinyInfer plans"),
         (MODEL + bytes(64), "damaged: 64 bytes follow the weights"),
-        (MODEL[:-64], r"damaged: truncated: the weights need \d+ bytes, the file has \d+"),
+        (MODEL[:-64], r"not a TinyInfer model, or truncated: the weights need \d+ bytes, the file has \d+"),
     ],
 )
 def test_containers(blob: bytes, message: str) -> None:
@@ -125,20 +129,58 @@ def test_junk_anywhere_in_the_header(changes: list[tuple[tuple[Any, ...], Any]])
 
 
 def test_what_is_damaged_on_the_way() -> None:
-    """Bytes that change, vanish, come twice or change places, anywhere in the header."""
+    """Bytes that change, vanish, come twice or change places, anywhere: none of it is left to the rules."""
     chance = random.Random(0)
     header = 8 + int.from_bytes(MODEL[:8], "little")
-    for _ in range(150):
+    for _ in range(300):
         blob = bytearray(MODEL)
-        at = chance.randrange(header)
+        end = chance.choice([header, len(blob)])
+        at, other = chance.randrange(end), chance.randrange(end)
         kind = chance.randrange(4)
         if kind == 0:
-            blob[at] = chance.randrange(256)
+            blob[at] ^= 1 << chance.randrange(8)
         elif kind == 1:
             del blob[at : at + chance.randrange(1, 9)]
         elif kind == 2:
             blob[at:at] = blob[at : at + chance.randrange(1, 9)]
         else:
-            other = chance.randrange(header)
             blob[at], blob[other] = blob[other], blob[at]
-        survive(bytes(blob))
+        if blob != MODEL:
+            with pytest.raises(PlanError):
+                tinf.decode(bytes(blob))
+
+
+def test_digests_name_what_is_damaged() -> None:
+    blob = tinf_of(wide_graph())
+    header = 8 + int.from_bytes(blob[:8], "little")
+    hint = "; download it again, or compile the model again"
+    for at, expected in (
+        (blob.index(b"MatMul"), "its header has another SHA-256 than when it was written"),
+        (header, "bytes 0 to 1048576 of the weights have another SHA-256 than when written"),
+        (header + 1048576, "bytes 1048576 to 2097152 of the weights have another SHA-256 than when written"),
+        (len(blob) - 1, "bytes 17825792 to 18000000 of the weights have another SHA-256 than when written"),
+    ):
+        flipped = bytearray(blob)
+        flipped[at] ^= 1
+        with pytest.raises(PlanError) as error:
+            tinf.decode(bytes(flipped), "m.tinf")
+        assert str(error.value) == f"m.tinf: damaged: {expected}{hint}"
+
+
+def test_digests_are_those_of_the_format() -> None:
+    """Computed here from the description of the format."""
+    blob = tinf_of(wide_graph())
+    assert File.of(blob).blob() == blob
+
+
+def test_the_file_is_the_same_every_time() -> None:
+    assert tinf.encode(tinf.decode(MODEL)) == MODEL
+
+
+def test_others_read_the_weights() -> None:
+    """`.tinf` files are safetensors files."""
+    weights = {w.name: w.data for w in tinf.decode(MODEL).plans[0].weights}
+    found = safetensors.numpy.load(MODEL)
+    assert found.keys() == weights.keys()
+    for name, array in found.items():
+        assert_same_bits(array, weights[name], name)

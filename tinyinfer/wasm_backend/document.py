@@ -171,7 +171,8 @@ def _decode_plan(
 
 def field(values: Any, name: str) -> Any:
     """What an object has under this name; DamageError when it has nothing, or is no object."""
-    need(isinstance(values, dict), f"{_short(values)} is not an object")
+    if not isinstance(values, dict):
+        raise DamageError(f"{_short(values)} is not an object")
     need(name in values, f"{name!r} is missing")
     return values[name]
 
