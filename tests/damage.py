@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,15 @@ def signed(header: bytes, data: bytes) -> bytes:
     blob = framed(header)
     digest = hashlib.sha256(blob[8:]).hexdigest()
     return blob.replace(b"0" * 64, digest.encode(), 1) + data
+
+
+def with_header(blob: bytes, old: bytes, new: bytes) -> bytes:
+    """The file with `old` in its header replaced; the header's length and SHA-256 are right."""
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = blob[8:end]
+    assert old in header
+    plain = re.sub(rb'(sha256\\":\\")[0-9a-f]{64}', rb"\g<1>" + b"0" * 64, header, count=1)
+    return signed(plain.replace(old, new, 1), blob[end:])
 
 
 def framed(header: bytes, data: bytes = b"") -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from tests.damage import with_header
 from tests.differential import assert_same_bits
 from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph, wide_graph
 from tests.website import Few, Site, assert_no_workers, library, run_in_browser, serve
@@ -303,15 +304,6 @@ def test_tensors_from_plain_arrays(page: Page, site: Site) -> None:
     assert attempt(page, site, body) == [["bool", [2], ["1", "0"], 2], ["int64", [2, 1], ["1", "-2"], 2]]
 
 
-def with_header(blob: bytes, old: bytes, new: bytes) -> bytes:
-    """The file with `old` in its header replaced, header length kept right."""
-    length = int.from_bytes(blob[:8], "little")
-    header = blob[8 : 8 + length]
-    assert old in header
-    changed = header.replace(old, new, 1)
-    return len(changed).to_bytes(8, "little") + changed + blob[8 + length :]
-
-
 TINY = tinf_of(tiny_graph())
 HEADER = 8 + int.from_bytes(TINY[:8], "little")
 
@@ -328,8 +320,8 @@ DAMAGED = {
     "junk": (JUNK, "not a TinyInfer model, or damaged: its header is not a JSON object"),
     "safetensors": (NO_PLANS, "a safetensors file without TinyInfer plans; make one with `tinyinfer compile`"),
     "version": (
-        with_header(TINY, b'\\"version\\":2', b'\\"version\\":7'),
-        "format version 7, this TinyInfer reads version 2; compile the model again",
+        with_header(TINY, b'\\"version\\":3', b'\\"version\\":7'),
+        "format version 7, this TinyInfer reads version 3; compile the model again",
     ),
     "long": (TINY + bytes(64), "damaged: 64 bytes follow the weights"),
     "gap": (with_header(TINY, b'"data_offsets":[0', b'"data_offsets":[1'), "damaged: a tensor lies at 1 to"),
@@ -351,7 +343,7 @@ def test_damaged_models(kind: str, page: Page, site: Site) -> None:
 
 def test_a_damaged_header_is_reported_before_the_weights_have_come(page: Page, site: Site) -> None:
     blob = tinf_of(wide_graph())
-    site.files["tiny.tinf"] = with_header(blob, b'\\"version\\":2', b'\\"version\\":7')
+    site.files["tiny.tinf"] = with_header(blob, b'\\"version\\":3', b'\\"version\\":7')
     site.stalled["tiny.tinf"] = len(blob) // 2
     message = attempt(page, site, "return await create();")
     assert message.startswith(f"PlanError: {site.url}/tiny.tinf: format version 7")

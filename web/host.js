@@ -69,7 +69,7 @@ export class Host {
    */
   async create(kernels, threads) {
     if (!this.#loader) throw new TinyInferError("no model has been opened");
-    const { model, memory, bytes } = this.#loader.end();
+    const { model, memory, bytes } = await this.#loader.end();
     const { module, tier } = kernels;
     if (model.kernels[tier] !== kernels.sha256) {
       throw new PlanError(
@@ -137,7 +137,7 @@ class Loader {
   #wanted;
   #hash;
   #reader;
-  /** @type {{model: Model, memory: WebAssembly.Memory, bytes: number} | undefined} */
+  /** @type {Promise<{model: Model, memory: WebAssembly.Memory, bytes: number}> | undefined} */
   #loaded;
   /** @type {WebAssembly.Memory} */
   #memory = /** @type {any} */ (undefined);
@@ -165,8 +165,8 @@ class Loader {
     return this.#loaded;
   }
 
-  #check() {
-    const model = this.#reader.end();
+  async #check() {
+    const model = await this.#reader.end();
     const sha256 = this.#hash?.digest();
     if (sha256 !== this.#wanted) {
       throw new ModelError(`${this.#source}: its SHA-256 is ${sha256}, expected ${this.#wanted}`);

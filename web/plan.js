@@ -1,11 +1,13 @@
 // @ts-check
 /** `model.tinf`: a safetensors file whose data section is the weights region and whose metadata holds the plans. */
 
+import { areDigests, Digests } from "./digests.js";
 import { messageOf, PlanError } from "./errors.js";
 import { join } from "./pieces.js";
 
-const VERSION = 2;
+const VERSION = 3;
 const PAGE = 65536;
+const AGAIN = "; download it again, or compile the model again";
 const LONGEST_HEADER = 1e8; // as safetensors has it
 
 /** Element types by name, as arrays hold them; booleans are bytes 0 or 1. */
@@ -52,6 +54,7 @@ export const TYPES = {
  * @property {Record<string, string>} kernels SHA-256 of the kernel module by tier
  * @property {Plan[]} plans
  * @property {number} size bytes of weights
+ * @property {{header: string, chunks: string[]}} digests
  */
 
 /** @param {readonly number[]} shape */
@@ -74,6 +77,8 @@ export class ModelReader {
   #model;
   /** @type {Uint8Array} */
   #weights = new Uint8Array();
+  /** @type {Digests | undefined} */
+  #digests;
   /** Bytes that have come. */
   size = 0;
 
@@ -94,8 +99,8 @@ export class ModelReader {
     while (!this.#model && this.size >= this.#needed) this.#proceed(join(this.#pieces));
   }
 
-  /** @returns {Model} @throws {PlanError} when it is truncated, or too long */
-  end() {
+  /** @returns {Promise<Model>} @throws {PlanError} when it is truncated, too long, or damaged */
+  async end() {
     const extra = this.size - this.#needed;
     if (this.size < 8) throw this.#truncated(`it has only ${this.size} bytes`);
     if (!this.#model)
@@ -103,7 +108,9 @@ export class ModelReader {
     const { size } = this.#model;
     if (extra < size) throw this.#truncated(`the weights need ${size} bytes, the file has ${extra}`);
     if (extra > size)
-      throw new PlanError(`${this.#source}: damaged: ${extra - size} bytes follow the weights`);
+      throw new PlanError(`${this.#source}: damaged: ${extra - size} bytes follow the weights${AGAIN}`);
+    const what = await this.#digests?.end();
+    if (what) throw new PlanError(`${this.#source}: damaged: ${what}${AGAIN}`);
     return this.#model;
   }
 
@@ -117,9 +124,10 @@ export class ModelReader {
       this.#needed += Math.max(length, 1);
       return;
     }
-    const header = parseJson(new TextDecoder().decode(start.subarray(8, this.#needed)), this.#source);
-    this.#model = readModel(header, this.#source);
+    const header = new TextDecoder().decode(start.subarray(8, this.#needed));
+    this.#model = readModel(parseJson(header, this.#source), this.#source);
     this.#weights = this.#place(this.#model);
+    this.#digests = new Digests(header, this.#model.digests, this.#weights);
     this.#pieces = [];
     this.#copy(start.subarray(this.#needed));
   }
@@ -131,6 +139,7 @@ export class ModelReader {
       piece.subarray(0, Math.max(this.#weights.length - at, 0)),
       Math.min(at, this.#weights.length),
     );
+    this.#digests?.proceed(at + piece.length);
   }
 
   /** @param {string} what */
@@ -155,14 +164,15 @@ function readModel(header, source) {
   }
   try {
     const size = measure(header);
-    const { name, metadata, kernels, functions } = document;
+    const { name, metadata, kernels, functions, sha256, chunks } = document;
+    need(typeof sha256 === "string" && areDigests(chunks, size), "digests are missing");
     const plans = document.plans.map((/** @type {any} */ plan) => readPlan(plan, functions, size));
     need(plans.length > 0, "no plan");
     const together = plans.every((/** @type {Plan} */ plan) => plan.weights === plans[0].weights);
     need(together, "its plans disagree on where the weights lie");
-    return { name, metadata, kernels, plans, size };
+    return { name, metadata, kernels, plans, size, digests: { header: sha256, chunks } };
   } catch (error) {
-    throw new PlanError(`${source}: damaged: ${messageOf(error)}`);
+    throw new PlanError(`${source}: damaged: ${messageOf(error)}${AGAIN}`);
   }
 }
 

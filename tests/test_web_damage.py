@@ -1,0 +1,76 @@
+"""Damaged models in Chromium: a flipped bit is told by its digest, a wrong plan by the rule that it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser_sessions import BOTH, ISOLATED, attempt
+from tests.models import tinf_of, wide_graph
+from tests.website import Site, library, serve
+
+WIDE = tinf_of(wide_graph(300_000))
+HEADER = 8 + int.from_bytes(WIDE[:8], "little")
+AGAIN = "; download it again, or compile the model again"
+FLIPS = {
+    "plan": (WIDE.index(b"MatMul"), "its header has another SHA-256 than when written"),
+    "first": (HEADER, "bytes 0 to 1048576 of the weights have another SHA-256 than when written"),
+    "inside": (HEADER + 2_000_000, "bytes 1048576 to 2097152 of the weights have another SHA-256 than when written"),
+    "last": (len(WIDE) - 1, "bytes 3145728 to 3600000 of the weights have another SHA-256 than when written"),
+}
+
+
+def flipped(at: int) -> bytes:
+    blob = bytearray(WIDE)
+    blob[at] ^= 1
+    return bytes(blob)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve({**library(), "model.tinf": WIDE, "x": bytes(4 * 4 * 40 * 40)}) as running:
+        yield running
+
+
+@BOTH
+@pytest.mark.parametrize("threads", [1, 2])
+def test_flipped_bits(worker: bool, threads: int, page: Page, site: Site) -> None:
+    for name, (at, _) in FLIPS.items():
+        site.files[f"{name}.tinf"] = flipped(at)
+    names = [*FLIPS, "model"]
+    body = f"return await Promise.all({names}.map(name => told(create({{}}, `/${{name}}.tinf`))));"
+    damaged = [f"PlanError: {site.url}/{name}.tinf: damaged: {what}{AGAIN}" for name, (_, what) in FLIPS.items()]
+    assert attempt(page, site, body, worker=worker, threads=threads) == [*damaged, "fine"]
+
+
+@ISOLATED
+def test_flipped_bits_in_a_buffer(isolated: bool, page: Page, site: Site) -> None:
+    """Also without the browser's own SHA-256, which pages that are neither HTTPS nor localhost do not have."""
+    if not isolated:
+        site.headers.clear()
+    page.add_init_script("Object.defineProperty(crypto, 'subtle', { value: undefined })")
+    body = f"""const bytes = new Uint8Array(await (await fetch("/model.tinf")).arrayBuffer());
+        const results = [];
+        for (const at of [0, {HEADER + 5}, {WIDE.index(b"MatMul")}]) {{
+            bytes[at] ^= at && 1;
+            results.push(await told(create({{}}, bytes)));
+            bytes[at] ^= at && 1;
+        }}
+        return results;"""
+    fine, weights, header = attempt(page, site, body, worker=False)
+    assert fine == "fine"
+    assert weights == f"PlanError: the model's buffer: damaged: {FLIPS['first'][1]}{AGAIN}"
+    assert header == f"PlanError: the model's buffer: damaged: {FLIPS['plan'][1]}{AGAIN}"
+
+
+@BOTH
+def test_a_kept_model_is_checked_and_fetched_again(worker: bool, page: Page, site: Site) -> None:
+    site.files["model.tinf"] = flipped(FLIPS["last"][0])
+    site.open(page)
+    page.evaluate("async () => (await caches.open('tinyinfer')).add('/model.tinf')")
+    site.files["model.tinf"] = WIDE
+    site.requests.clear()
+    assert attempt(page, site, "return told(create());", worker=worker, cache=True) == "fine"
+    assert site.fetched(".tinf") == 1
