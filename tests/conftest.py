@@ -4,7 +4,8 @@ Environment variables
     TINYINFER_TEST_ENGINES  comma-separated Python engines that `engine` runs over; default `wasmtime`
     TINYINFER_TEST_PROFILE  Hypothesis profile: `dev` (few examples), `ci` (default; the same examples every
                             time) or `fuzz` (many, random, for a night)
-    TINYINFER_TEST_MODELS   folder of real models; default `../shared/models` beside the checkout
+    TINYINFER_TEST_MODELS   folder of real models, each in a folder of its own: `model.onnx`, `io.json` that describes
+                            inputs and expected outputs, and their arrays; default: `../shared/models`
     TINYINFER_CHROMIUM      the Chromium to drive; default: the first one found on PATH
 """
 
@@ -14,8 +15,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -28,11 +30,16 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGINES = [name for name in os.environ.get("TINYINFER_TEST_ENGINES", "wasmtime").split(",") if name]
 MODELS = Path(os.environ.get("TINYINFER_TEST_MODELS", ROOT.parent / "shared" / "models")).resolve()
 PROFILE = os.environ.get("TINYINFER_TEST_PROFILE", "ci")
+LEFT_OUT = pytest.StashKey[int]()
+"""How many tests need real models that are not there."""
+FIRST_NUMBERS = np.random.default_rng(2024).bit_generator.state
 
-# What the terminal of whoever runs the tests is like, and its language, do not reach what is tested.
+# What is tested hears nothing of the terminal that the tests are run from, and every server that it asks is on this
+# machine, behind no proxy.
 for _name in (
     "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONIOENCODING",
-    "TINYINFER_DEBUG", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "TINYINFER_DEBUG", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "all_proxy", "http_proxy", "https_proxy", "ALL_PROXY",
+    "HTTP_PROXY", "HTTPS_PROXY",
 ):  # fmt: skip
     os.environ.pop(_name, None)
 
@@ -69,14 +76,51 @@ def pytest_report_header() -> list[str]:
     ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by what a test asks for, so that `-m engine` and `-m browser` need no bookkeeping."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark by what a test asks for, so that `-m engine` and `-m browser` need no bookkeeping.
+
+    Tests of real models are left out where there are none, and the summary says how many.
+    """
+    without_models: list[pytest.Item] = []
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "engine" in fixtures:
             item.add_marker(pytest.mark.engine)
         if "chromium" in fixtures:
             item.add_marker(pytest.mark.browser)
+        if "shared_models" in fixtures and not MODELS.is_dir():
+            without_models.append(item)
+    if without_models:
+        items[:] = [item for item in items if item not in set(without_models)]
+        config.hook.pytest_deselected(items=without_models)
+        config.stash[LEFT_OUT] = len(without_models)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints the summary what this one of pytest-xdist's left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it there; all processes collect the same tests."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{left_out} tests of real models were left out: there is no folder {MODELS} of models, each in a folder "
+            "with model.onnx, io.json and arrays; TINYINFER_TEST_MODELS names another"
+        )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A generator that the tests of a module share begins anew with each, so that no order changes what they draw."""
+    for value in vars(getattr(item, "module", None)).values():
+        if isinstance(value, np.random.Generator):
+            value.bit_generator.state = FIRST_NUMBERS
 
 
 @pytest.fixture
@@ -99,9 +143,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def shared_models() -> Path:
-    """The folder of real models (one folder each, expected outputs beside the model)."""
-    if not MODELS.is_dir():
-        pytest.skip(f"no folder of real models at {MODELS} (set TINYINFER_TEST_MODELS)")
+    """The folder of real models; where there is none, tests that ask for it are not collected."""
     return MODELS
 
 
@@ -119,9 +161,8 @@ def browser(chromium: str) -> Iterator[Browser]:
     """One headless Chromium for the whole run."""
     from playwright.sync_api import sync_playwright
 
-    sandbox = hasattr(os, "geteuid") and os.geteuid() != 0  # Chromium's sandbox refuses to run as root
     with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS, chromium_sandbox=sandbox)
+        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield instance
         instance.close()
 
