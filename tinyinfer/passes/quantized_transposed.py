@@ -28,15 +28,15 @@ from tinyinfer.types import Array
 def _transposed(m: Match, to: Target) -> Value | None:
     """For two spatial axes of one stride, without groups and dilations."""
     node, x, w = m.node("inner"), m["x"], m["w"]
-    found = products(m, 1, (*node.inputs, None)[2])
-    if found is None or w.data is None:
-        return None
     stride, *others = node.attrs["strides"]
     plain = others == [stride] and set(node.attrs["dilations"]) == {1} and node.attrs.get("group", 1) == 1
+    found = products(m, 1, (*node.inputs, None)[2]) if plain else None
+    if found is None or w.data is None:
+        return None
     taps = [-(-k // stride) for k in w.shape[2:]]
     starts, sizes = node.attrs["pads"][:2], node.output.shape[2:]
     places = [stride * (n + t - 1) for n, t in zip(x.shape[2:], taps)]
-    if not plain or any(a + n > p for a, n, p in zip(starts, sizes, places)):
+    if any(a + n > p for a, n, p in zip(starts, sizes, places)):
         return None
     name, phases = node.output.name, stride * stride
     sums = None if found.bias is None else to.constant(np.tile(found.bias, phases), f"{name}/bias")

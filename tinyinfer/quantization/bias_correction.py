@@ -13,10 +13,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper
 
-from tinyinfer.quantization.editing import Editor, copy_of, operand
+from tinyinfer.quantization.editing import Editor, copy_of, operand, opset_of
 from tinyinfer.quantization.insertion import Scheme, weight_params
 from tinyinfer.quantization.params import QuantParams, dequantize, quantize
-from tinyinfer.quantization.preparation import opset_of
 from tinyinfer.quantization.readers import CalibrationData
 from tinyinfer.quantization.running import Progress, each_sample, no_progress
 from tinyinfer.quantization.selection import Selection, Weighted
@@ -51,7 +50,8 @@ def bias_changes(
         count += 1
         for name, (exact, quantised) in pairs.items():
             shifts[name] = shifts[name] + (tensors[exact].astype(np.float64) - tensors[quantised])
-    return {name: (shift / max(count, 1)).astype(np.float32) for name, shift in shifts.items()}
+    means = {name: (shift / max(count, 1)).astype(np.float32) for name, shift in shifts.items()}
+    return {name: mean for name, mean in means.items() if np.isfinite(mean).all()}
 
 
 class _Probe:

@@ -18,12 +18,14 @@ from tinyinfer.errors import QuantizationError
 from tinyinfer.quantization.editing import Editor, attribute, integer, operand
 from tinyinfer.quantization.kinds import QuantType
 from tinyinfer.quantization.params import from_weights, quantize
-from tinyinfer.quantization.preparation import ModelInput, prepare
+from tinyinfer.quantization.preparation import ModelInput, is_quantisable, prepare
 from tinyinfer.quantization.selection import require_known
 from tinyinfer.quantization.static import check_output, require_type, save
 from tinyinfer.types import Array
 
 OP_TYPES = ("MatMul", "Gemm", "Conv")
+# A product of two bytes less their zero points, and what sums of them may reach.
+LARGEST_PRODUCT, LARGEST_SUM = 255 * 128, 2**31 - 1
 
 
 def quantize_dynamic(
@@ -40,7 +42,8 @@ def quantize_dynamic(
 
     Writes the file `model_output` (whole or not at all; None: no file) and returns the model. Arguments have the names
     and meanings of `onnxruntime.quantization.quantize_dynamic`. Weights of convolutions are uint8 around 128, the type
-    of ConvInteger that all runtimes have. Raises QuantizationError and ModelError as `quantize_static` does.
+    of ConvInteger that all runtimes have. Products whose sums may leave int32 stay in float. Raises QuantizationError
+    and ModelError as `quantize_static` does.
     """
     require_type("weight_type", weight_type)
     if model_output is not None:
@@ -75,11 +78,14 @@ class _Rewriting:
         self._reduce_range = reduce_range
         self._weight_type = weight_type
         self._activations: dict[str, tuple[str, str, str]] = {}
+        self._weights: dict[tuple[str, QuantType, bool], tuple[str, str, str]] = {}
 
     def accepts(self, node: NodeProto) -> bool:
         """Whether weights and bias are constant and the form is one that integer products have."""
         weights = self._editor.constant(node, 1)
-        if weights is None or weights.dtype != np.float32 or not self._editor.is_float(node.input[0]):
+        if weights is None or not is_quantisable(weights) or not self._editor.is_float(node.input[0]):
+            return False
+        if LARGEST_PRODUCT * weights.size // self._outputs(node, weights) > LARGEST_SUM:
             return False
         if node.op_type == "MatMul":
             return bool(weights.ndim == 2)
@@ -89,20 +95,8 @@ class _Rewriting:
 
     def rewrite(self, node: NodeProto) -> list[NodeProto]:
         editor = self._editor
-        weights = editor.array(node.input[1])
         conv = node.op_type == "Conv"
-        if node.op_type == "Gemm" and integer(node, "transB", 0):
-            weights = np.ascontiguousarray(weights.T)
-        axis = 0 if conv else 1
-        kind = QuantType.QUInt8 if conv else self._weight_type
-        params = from_weights(weights, axis if self._per_channel else None, kind, reduce_range=self._reduce_range)
-        label = node.input[1]
-        values = editor.add_constant(quantize(weights, params), f"{label}_quantized")
-        # Along the channels of the sums, which a convolution has before its spatial dimensions.
-        scale = params.scale.reshape(-1, *[1] * (weights.ndim - 2)) if conv and self._per_channel else params.scale
-        w_scale = editor.add_constant(scale, f"{label}_scale")
-        # Symmetric: the same zero point for all channels, and runtimes want one number.
-        zero = editor.add_constant(params.zero_point.reshape(-1)[0].reshape(()), f"{label}_zero_point")
+        values, w_scale, zero = self._quantised(node)
         nodes, (x, x_scale, x_zero) = self._activation(node.input[0])
         sums, floats, scales = (editor.unique(f"{node.output[0]}_{s}") for s in ("sums", "float", "scales"))
         product = helper.make_node(
@@ -121,6 +115,30 @@ class _Rewriting:
         if bias is not None:
             nodes.append(self._node("Add", [scaled, self._bias(node, bias)], node.output[0]))
         return nodes
+
+    def _quantised(self, node: NodeProto) -> tuple[str, str, str]:
+        """The integers, scale and zero point of a node's weights, shared by the nodes that read the same ones."""
+        editor, label = self._editor, node.input[1]
+        conv, turned = node.op_type == "Conv", node.op_type == "Gemm" and integer(node, "transB", 0) != 0
+        kind = QuantType.QUInt8 if conv else self._weight_type
+        key = (label, kind, turned)
+        if key in self._weights:
+            return self._weights[key]
+        weights = np.ascontiguousarray(editor.array(label).T) if turned else editor.array(label)
+        axis = 0 if conv else 1
+        params = from_weights(weights, axis if self._per_channel else None, kind, reduce_range=self._reduce_range)
+        # Along the channels of the sums, which a convolution has before its spatial dimensions.
+        scale = params.scale.reshape(-1, *[1] * (weights.ndim - 2)) if conv and self._per_channel else params.scale
+        # Symmetric: the same zero point for all channels, and runtimes want one number.
+        zero = params.zero_point.reshape(-1)[0].reshape(())
+        arrays = {"quantized": quantize(weights, params), "scale": scale, "zero_point": zero}
+        values, scales, zeros = (editor.add_constant(array, f"{label}_{what}") for what, array in arrays.items())
+        self._weights[key] = values, scales, zeros
+        return self._weights[key]
+
+    def _outputs(self, node: NodeProto, weights: Array) -> int:
+        """How many sums the weights give for each position."""
+        return int(weights.shape[0 if node.op_type == "Conv" or integer(node, "transB", 0) else -1])
 
     def _activation(self, tensor: str) -> tuple[list[NodeProto], tuple[str, str, str]]:
         """The quantised tensor, its scale and zero point; nodes where they are new."""

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from tinyinfer.errors import ModelError
 from tinyinfer.types import Array
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -19,7 +20,7 @@ class Editor:
 
     def __init__(self, proto: onnx.ModelProto) -> None:
         self.proto = proto
-        self._initializers = {t.name: t for t in proto.graph.initializer}
+        self._initializers: dict[str, TensorProto] = {t.name: t for t in proto.graph.initializer}
         self._arrays: dict[str, Array] = {}
         self._taken = set(_all_names(proto.graph))
         self._name_nodes()
@@ -45,10 +46,17 @@ class Editor:
     def is_constant(self, name: str) -> bool:
         return name in self._initializers
 
+    def tensor(self, name: str) -> TensorProto:
+        """An initializer as it is in the model."""
+        return self._initializers[name]
+
     def array(self, name: str) -> Array:
-        """The value of an initializer."""
+        """The value of an initializer; ModelError where it holds none."""
         if name not in self._arrays:
-            self._arrays[name] = np.asarray(numpy_helper.to_array(self._initializers[name]))
+            try:
+                self._arrays[name] = np.asarray(numpy_helper.to_array(self._initializers[name]))
+            except Exception as error:  # NumPy and protobuf raise whatever they meet
+                raise ModelError(f"initializer {name!r} cannot be read: {error}") from None
         return self._arrays[name]
 
     def constant(self, node: NodeProto, index: int) -> Array | None:
@@ -101,8 +109,12 @@ class Editor:
             tensor = numpy_helper.from_array(np.array(array, order="C"), name)
         else:
             tensor = helper.make_tensor(name, data_type, array.shape, array.ravel())
+        self.define(tensor)
+
+    def define(self, tensor: TensorProto) -> None:
+        """Add an initializer as it is."""
         self.proto.graph.initializer.append(tensor)
-        self._initializers[name] = self.proto.graph.initializer[-1]
+        self._initializers[tensor.name] = self.proto.graph.initializer[-1]
 
     def replace_nodes(self, nodes: Iterable[NodeProto]) -> None:
         """Make these the graph's nodes."""
@@ -126,6 +138,7 @@ class Editor:
         self.replace_nodes(nodes)
         self.drop_unread()
         del self.proto.graph.value_info[:]
+        del self.proto.graph.quantization_annotation[:]
         self.proto.producer_name = PRODUCER
         return self.proto
 
@@ -136,6 +149,11 @@ class Editor:
             if not node.name or node.name in seen:
                 node.name = self.unique(node.name or f"{node.op_type}_{index}")
             seen.add(node.name)
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    """Version of the default operator set; 0 where the model imports none."""
+    return max((o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
 
 
 def operand(node: NodeProto, index: int) -> str:

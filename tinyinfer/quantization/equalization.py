@@ -95,13 +95,14 @@ def find_pairs(editor: Editor, selection: Selection) -> list[Pair]:
 
 
 def _clip_bounds(editor: Editor, node: NodeProto) -> float | None:
-    """The upper bound of a clip from zero; None for other clips."""
+    """The upper bound of a clip from zero to a positive number; None for other clips."""
     if node.op_type == "Relu":
         return float("inf")
     low, high = editor.constant(node, 1), editor.constant(node, 2)
     if low is None or float(low) != 0.0 or (operand(node, 2) and high is None):
         return None
-    return float("inf") if high is None else float(high)
+    bound = float("inf") if high is None else float(high)
+    return bound if bound > 0.0 else None
 
 
 def _largest_values(
@@ -141,7 +142,10 @@ class _Filters:
 
     def largest_read(self, name: str) -> Array:
         """The largest weight that each input channel meets."""
-        return self.largest_written(name) if self._depthwise(name) else np.asarray(self._largest_by_input(name))
+        if not self._depthwise(name):
+            return self._largest_by_input(name)
+        # Filters of one channel follow each other.
+        return np.asarray(self.largest_written(name).reshape(integer(self._nodes[name], "group", 1), -1).max(axis=1))
 
     def divide_written(self, name: str, factor: Array) -> None:
         weights = self._of(name)

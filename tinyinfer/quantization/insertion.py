@@ -7,7 +7,7 @@ model's callers, needs no change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from tinyinfer.quantization.params import (
     from_weights,
     quantize,
     quantize_bias,
+    range_scale,
     smallest_weight_scale,
 )
 from tinyinfer.quantization.selection import SAME_SCALE, Selection, Weighted
@@ -58,6 +59,22 @@ def activation_params(
     editor: Editor, selection: Selection, ranges: Mapping[str, Range], scheme: Scheme
 ) -> dict[str, QuantParams]:
     """By tensor; tensors of a group get the range that covers all of them, and constants moved beside them."""
+    groups, covered = selection.group_of, _covered(editor, selection, ranges)
+    kind, symmetric = scheme.activation_type, scheme.activation_symmetric
+    return {tensor: from_range(*covered[groups[tensor]], kind, symmetric, tensor) for tensor in selection.tensors}
+
+
+def without_scale(editor: Editor, selection: Selection, ranges: Mapping[str, Range], scheme: Scheme) -> set[str]:
+    """The tensors of a selection that no scale can be chosen for: without range, or alone with nothing but zeros."""
+    observed = [tensor for tensor in selection.tensors if tensor in ranges]
+    covered = _covered(editor, selection, ranges)
+    kind, symmetric = scheme.activation_type, scheme.activation_symmetric
+    fit = {t for t in observed if range_scale(*covered[selection.group_of[t]], kind, symmetric)}
+    return set(selection.tensors) - fit
+
+
+def _covered(editor: Editor, selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every group: of its tensors that have one, and of the constants that are moved beside them."""
     nodes = {n.name: n for n in editor.nodes}
     groups = selection.group_of
     covered: dict[str, Range] = {}
@@ -67,32 +84,35 @@ def activation_params(
         covered[group] = (min(old[0], low), max(old[1], high))
 
     for tensor in selection.tensors:
-        cover(groups[tensor], *ranges[tensor])
+        if tensor in ranges:
+            cover(groups[tensor], *ranges[tensor])
     for name, index in selection.constants:
         if nodes[name].op_type in SAME_SCALE:
             values = editor.array(nodes[name].input[index])
             cover(groups[nodes[name].output[0]], float(values.min()), float(values.max()))
-    kind, symmetric = scheme.activation_type, scheme.activation_symmetric
-    return {tensor: from_range(*covered[groups[tensor]], kind, symmetric, tensor) for tensor in selection.tensors}
+    return covered
 
 
 def weight_params(
     editor: Editor, weighted: Weighted, scheme: Scheme, input_scale: Array, bias: Array | None
 ) -> QuantParams:
-    """The parameters of a node's weights; scales large enough for the bias to fit in int32."""
+    """The parameters of a node's weights; scales large enough for the bias to fit in int32, and for their product
+    with that of the input to be a scale.
+    """
     weights = editor.array(weighted.weights)
     axis = weighted.axis if scheme.per_channel else None
     floor: Array | float = SMALLEST_SCALE
-    if bias is not None and bias.size:
+    if bias is not None and bias.size and weighted.axis is not None:
         wanted = np.atleast_1d(smallest_weight_scale(bias, input_scale))
         channels = weights.shape[weighted.axis]
         # A transposed convolution's groups share the scales of their filters.
         grouped = wanted.reshape(-1, channels).max(axis=0) if wanted.size % channels == 0 else wanted.max()
         floor = grouped if axis is not None else grouped.max()
-    return from_weights(
+    params = from_weights(
         weights, axis, scheme.weight_type, symmetric=scheme.weight_symmetric, reduce_range=scheme.reduce_range,
         smallest_scale=floor,
     )  # fmt: skip
+    return replace(params, scale=np.maximum(params.scale, np.float32(SMALLEST_SCALE / float(input_scale))))
 
 
 class _Insertion:
@@ -105,7 +125,7 @@ class _Insertion:
         self._nodes = {n.name: n for n in self._editor.nodes}
         self._params = activation_params(self._editor, selection, ranges, scheme)
         self._before: dict[str, list[NodeProto]] = {}  # node → nodes that dequantise its constants
-        self._shared: dict[tuple[str, bytes, bytes], str] = {}
+        self._shared: dict[tuple[str, QuantType, int | None, bytes, bytes], str] = {}
 
     def run(self, bias_changes: Mapping[str, Array]) -> onnx.ModelProto:
         for weighted in self._selection.weighted:
@@ -128,12 +148,12 @@ class _Insertion:
         if node.op_type == "MatMul":  # its bias, if any, is added by another node, in float
             return
         scales = bias_scale(scale, params.scale)
-        if scales.ndim and bias.size != scales.size:
-            scales = np.tile(scales, bias.size // scales.size) if bias.size % scales.size == 0 else scales.max()
+        if scales.ndim:  # a transposed convolution's groups share the scales of their filters
+            scales = np.tile(scales, bias.size // scales.size)
         label = weighted.bias or f"{weighted.node}.bias"
         zero = np.zeros(scales.shape, np.int32)
         bias_params = QuantParams(scales, zero, self._scheme.weight_type, 0 if scales.ndim else None)
-        quantised = quantize_bias(bias.reshape(-1) if scales.ndim else bias, scales)
+        quantised = quantize_bias(bias, scales)
         name = self._dequantised(node, label, quantised, bias_params)
         del node.input[2:]
         node.input.append(name)
@@ -152,7 +172,7 @@ class _Insertion:
         self, node: NodeProto, label: str, values: Array, params: QuantParams, shared: bool = False
     ) -> str:
         """Add an integer constant and what dequantises it before `node`; the name of the result."""
-        key = (label, params.scale.tobytes(), params.zero_point.tobytes())
+        key = (label, params.type, params.axis, params.scale.tobytes(), params.zero_point.tobytes())
         if shared and key in self._shared:
             return self._shared[key]
         editor = self._editor

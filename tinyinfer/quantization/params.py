@@ -35,6 +35,18 @@ class QuantParams:
         return parameter.reshape([-1 if i == self.axis else 1 for i in range(rank)])
 
 
+def range_scale(low: float, high: float, type: QuantType, symmetric: bool = False) -> np.float32:
+    """The scale with which a type covers [low, high] and zero; 0 where it would be too small to be a scale."""
+    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    smallest, largest = type.limits
+    if symmetric:
+        exact = max(-low, high) / (largest - _middle(type, largest))
+    else:
+        exact = (high - low) / (largest - smallest)
+    scale = np.float32(exact)
+    return scale if scale >= SMALLEST_SCALE else np.float32(0.0)
+
+
 def from_range(low: float, high: float, type: QuantType, symmetric: bool = False, tensor: str = "") -> QuantParams:
     """Parameters that cover [low, high] and zero, which is represented exactly.
 
@@ -44,19 +56,14 @@ def from_range(low: float, high: float, type: QuantType, symmetric: bool = False
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     if not np.isfinite(high - low):
         raise QuantizationError(f"tensor {tensor!r}: its range is [{low}, {high}]; expected finite numbers")
-    smallest, largest = type.limits
-    if symmetric:
-        middle = 0 if type.signed else (largest + 1) // 2
-        scale = np.float32(max(-low, high) / (largest - middle))
-        zero_point = middle
-    else:
-        scale = np.float32((high - low) / (largest - smallest))
-        zero_point = 0
-    if scale < SMALLEST_SCALE:
+    scale = range_scale(low, high, type, symmetric)
+    if not scale:
         raise QuantizationError(
             f"tensor {tensor!r} was zero in all calibration data, which gives no range; calibrate with data that "
             "reaches it, or exclude the nodes that read or write it"
         )
+    smallest, largest = type.limits
+    zero_point = _middle(type, largest)
     if not symmetric:
         zero_point = int(np.clip(np.rint(smallest - low / float(scale)), smallest, largest))
     return QuantParams(np.asarray(scale, np.float32), np.asarray(zero_point, type.numpy), type)
@@ -83,11 +90,10 @@ def from_weights(
     axes = tuple(i for i in range(weights.ndim) if i != axis) if axis is not None else None
     low = np.minimum(weights.min(axis=axes), 0).astype(np.float64)
     high = np.maximum(weights.max(axis=axes), 0).astype(np.float64)
+    middle = _middle(type, largest)
     if symmetric:
-        middle = 0 if type.signed else (largest + 1) // 2
         exact = np.maximum(-low, high) / (largest - middle)
     else:
-        middle = 0
         exact = (high - low) / (largest - smallest)
     floor = np.maximum(np.asarray(smallest_scale, np.float64), SMALLEST_SCALE)
     empty = (exact < SMALLEST_SCALE) & (floor <= SMALLEST_SCALE)
@@ -96,6 +102,11 @@ def from_weights(
     if not symmetric:
         zero_point = np.clip(np.rint(smallest - low / scale.astype(np.float64)), smallest, largest)
     return QuantParams(scale, zero_point.astype(type.numpy), type, axis)
+
+
+def _middle(type: QuantType, largest: int) -> int:
+    """The zero point of symmetric parameters, for a range that ends at `largest`."""
+    return 0 if type.signed else (largest + 1) // 2
 
 
 def quantize(values: Array, params: QuantParams) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,28 @@ import onnx.external_data_helper
 import onnx.shape_inference
 import onnx.version_converter
 from onnx import NodeProto, helper
-from onnx.reference import ReferenceEvaluator
 
 from tinyinfer.errors import ModelError, QuantizationError
 from tinyinfer.frontend import reading
+from tinyinfer.quantization.constants import fold_constants
 from tinyinfer.quantization.editing import (
-    DEFAULT_DOMAINS,
     Editor,
     attribute,
     copy_of,
     integer,
     number,
     operand,
+    opset_of,
     without_attributes,
 )
+from tinyinfer.types import Array
 
 # Where DequantizeLinear got an axis, that is scales for each channel; what an older model is converted to.
 SMALLEST_OPSET, CONVERTED_OPSET = 13, 17
+# The form of files in which initializers are no inputs.
+SMALLEST_IR = 8
+# What protobuf can hold in one message.
+LARGEST_MODEL = (1 << 31) - 1
 
 QUANTISED_OPERATORS = frozenset(
     (
@@ -37,41 +43,64 @@ QUANTISED_OPERATORS = frozenset(
     )
 )  # fmt: skip
 
-# Operators that give a constant another shape.
-MOVING = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity")
-
 ModelInput = str | os.PathLike[str] | onnx.ModelProto
 
 
 def prepare(model: ModelInput, smallest_opset: int = SMALLEST_OPSET) -> onnx.ModelProto:
     """A float model ready to be quantised; `model` itself stays as it is.
 
-    Constants are initializers, every node has a name, BatchNormalization is folded into convolutions, a MatMul of
-    matrices with a constant bias is a Gemm, and shapes are inferred. Raises ModelError (unreadable) or
-    QuantizationError (already quantised; an operator set that cannot be converted).
+    Constants are initializers, whatever they were computed from; every node has a name, BatchNormalization is folded
+    into convolutions, a MatMul of matrices with a constant bias is a Gemm, the bias of a Gemm is a constant [N], and
+    shapes are inferred. Raises ModelError (unreadable) or QuantizationError (already quantised; an operator set that
+    cannot be converted).
     """
     source = reading.read(model)
     proto = _with_external_data(copy_of(source.proto), source)
+    proto.ir_version = max(proto.ir_version, SMALLEST_IR)
+    fold_constants(Editor(proto))
     _require_float(proto, source.label)
-    proto = _convert(proto, source, smallest_opset)
-    editor = Editor(proto)
-    _constants_to_initializers(editor)
-    _fold_movement(Editor(proto))
+    _drop_training_outputs(Editor(proto), source.label)
+    if opset_of(proto) < smallest_opset:
+        proto = _convert(proto, source.label, smallest_opset)
+        fold_constants(Editor(proto))
     _fold_batch_normalization(Editor(proto))
     _fold_gemm_factors(Editor(proto))
     proto = _infer_shapes(proto, source.label)
     _matmul_to_gemm(Editor(proto))
+    _gemm_biases(Editor(proto))
     return _infer_shapes(proto, source.label)
 
 
+def is_quantisable(array: Array | None) -> bool:
+    """Whether scales can be chosen for a constant: float32, some values, all of them finite."""
+    return array is not None and array.dtype == np.float32 and array.size > 0 and bool(np.isfinite(array).all())
+
+
 def _with_external_data(proto: onnx.ModelProto, source: reading.Source) -> onnx.ModelProto:
-    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer):
+    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in _tensors(proto.graph)):
         folder = source.folder or Path.cwd()
         try:
             onnx.external_data_helper.load_external_data_for_model(proto, str(folder))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
             raise ModelError(f"{source.label}: its external data cannot be read: {error}") from None
+    size = proto.ByteSize()
+    if size > LARGEST_MODEL:
+        raise QuantizationError(
+            f"{source.label} has {size:,} bytes with its external data; accepted: up to {LARGEST_MODEL:,}, since the "
+            "quantiser works on one message of protobuf"
+        )
     return proto
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The tensors of a graph: its initializers, and those in attributes."""
+    yield from graph.initializer
+    for node in graph.node:
+        for a in node.attribute:
+            if a.type == onnx.AttributeProto.TENSOR:
+                yield a.t
+            elif a.type == onnx.AttributeProto.GRAPH:
+                yield from _tensors(a.g)
 
 
 def _require_float(proto: onnx.ModelProto, label: str) -> None:
@@ -83,15 +112,29 @@ def _require_float(proto: onnx.ModelProto, label: str) -> None:
             )
 
 
-def _convert(proto: onnx.ModelProto, source: reading.Source, smallest: int) -> onnx.ModelProto:
-    if source.opset >= smallest:
-        return proto
+def _drop_training_outputs(editor: Editor, label: str) -> None:
+    """Take the statistics that nothing reads from BatchNormalization: newer operator sets have no such outputs."""
+    read = set(editor.consumers()) | set(editor.outputs)
+    for node in editor.nodes:
+        if node.op_type != "BatchNormalization" or opset_of(editor.proto) >= 14:
+            continue
+        found = next((name for name in node.output[1:] if name in read), None)
+        if found is not None:
+            raise QuantizationError(
+                f"{label}: node {node.name!r} (BatchNormalization) gives {found!r}, statistics of training, which "
+                "something reads; export the model for inference"
+            )
+        del node.output[1:]
+
+
+def _convert(proto: onnx.ModelProto, label: str, smallest: int) -> onnx.ModelProto:
     target = max(smallest, CONVERTED_OPSET)
     try:
         return onnx.version_converter.convert_version(proto, target)
     except Exception as error:  # the converter raises whatever its C++ core throws
+        reason = str(error).rpartition("failed: ")[2]
         raise QuantizationError(
-            f"{source.label} uses opset {source.opset} and cannot be converted to {target}: {error}; export it with "
+            f"{label} uses opset {opset_of(proto)} and cannot be converted to {target}: {reason}; export it with "
             f"opset {smallest} or newer"
         ) from None
 
@@ -103,42 +146,6 @@ def _infer_shapes(proto: onnx.ModelProto, label: str) -> onnx.ModelProto:
         raise ModelError(f"{label}: its shapes contradict each other: {error}") from None
 
 
-def _constants_to_initializers(editor: Editor) -> None:
-    """Turn Constant nodes into initializers; those are no longer listed among the inputs."""
-    graph = editor.proto.graph
-    kept = []
-    for node in editor.nodes:
-        value = attribute(node, "value") if node.op_type == "Constant" else None
-        if not isinstance(value, onnx.TensorProto) or node.output[0] in editor.outputs:
-            kept.append(node)
-            continue
-        tensor = graph.initializer.add()
-        tensor.CopyFrom(value)
-        tensor.name = node.output[0]
-    editor.replace_nodes(kept)
-    names = {t.name for t in graph.initializer}
-    inputs = [i for i in graph.input if i.name not in names]
-    del graph.input[:]
-    graph.input.extend(inputs)
-    editor.proto.ir_version = max(editor.proto.ir_version, 8)
-
-
-def _fold_movement(editor: Editor) -> None:
-    """Constants that nodes only reshape or turn around become constants of the new shape."""
-    kept = []
-    opset = opset_of(editor.proto)
-    for node in editor.nodes:
-        constant = all(editor.is_constant(name) for name in node.input if name)
-        if node.op_type not in MOVING or not constant or node.output[0] in editor.outputs:
-            kept.append(node)
-            continue
-        feeds = {name: editor.array(name) for name in node.input if name}
-        (moved,) = ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds)
-        editor.define_constant(np.asarray(moved), node.output[0])
-    editor.replace_nodes(kept)
-    editor.drop_unread()
-
-
 def _fold_batch_normalization(editor: Editor) -> None:
     """Conv, then BatchNormalization with constant statistics: one Conv. Computed in float64, rounded once."""
     producers, consumers = editor.producers(), editor.consumers()
@@ -147,16 +154,19 @@ def _fold_batch_normalization(editor: Editor) -> None:
         conv = producers.get(operand(norm, 0)) if norm.op_type == "BatchNormalization" else None
         if conv is None or conv.op_type not in ("Conv", "ConvTranspose") or integer(norm, "training_mode", 0):
             continue
-        if len(consumers[conv.output[0]]) > 1 or conv.output[0] in editor.outputs or len(norm.output) > 1:
+        if len(consumers[conv.output[0]]) > 1 or conv.output[0] in editor.outputs or any(norm.output[1:]):
             continue
         parameters = [editor.constant(norm, i) for i in range(1, 5)]
         weights, bias = editor.constant(conv, 1), editor.constant(conv, 2)
-        if weights is None or (operand(conv, 2) and bias is None):
+        if operand(conv, 2) and not is_quantisable(bias):
+            continue
+        if weights is None or not all(map(is_quantisable, (weights, *parameters))):
             continue
         scale, shift, mean, variance = (np.zeros(1) if p is None else p.astype(np.float64) for p in parameters)
-        if any(p is None for p in parameters):
+        variance = variance + number(norm, "epsilon", 1e-5)
+        if variance.min() <= 0.0:
             continue
-        factor = scale / np.sqrt(variance + number(norm, "epsilon", 1e-5))
+        factor = scale / np.sqrt(variance)
         if conv.op_type == "Conv":
             folded = weights * factor.reshape(-1, *[1] * (weights.ndim - 1))
         else:  # [C, M / group, …]: filters of all groups follow each other in the factors
@@ -179,7 +189,9 @@ def _fold_gemm_factors(editor: Editor) -> None:
     for node in (n for n in editor.nodes if n.op_type == "Gemm"):
         for name, index in (("alpha", 1), ("beta", 2)):
             factor, array = number(node, name, 1.0), editor.constant(node, index)
-            if factor != 1.0 and array is not None:
+            if not operand(node, index):
+                without_attributes(node, [name])
+            elif factor != 1.0 and array is not None and array.dtype == np.float32:
                 node.input[index] = editor.add_constant(np.float32(factor) * array, f"{node.input[index]}.{name}")
                 without_attributes(node, [name])
     editor.drop_unread()
@@ -202,17 +214,35 @@ def _matmul_to_gemm(editor: Editor) -> None:
     editor.replace_nodes(n for n in editor.nodes if n.name not in gone)
 
 
+def _gemm_biases(editor: Editor) -> None:
+    """Biases of Gemm with constant weights: a constant of one row becomes [N], anything else an Add after the Gemm."""
+    nodes = []
+    for node in editor.nodes:
+        nodes.append(node)
+        weights = editor.constant(node, 1) if node.op_type == "Gemm" else None
+        if weights is None or weights.ndim != 2 or not operand(node, 2):
+            continue
+        columns = weights.shape[0 if integer(node, "transB", 0) else 1]
+        bias = editor.constant(node, 2)
+        if bias is not None and bias.shape in ((columns,), (1, columns), (), (1,), (1, 1)):
+            if bias.shape != (columns,):
+                row = np.broadcast_to(bias.reshape(-1), (columns,))
+                node.input[2] = editor.add_constant(row, f"{node.input[2]}_row")
+        elif attribute(node, "beta", 1.0) == 1.0:
+            name, result = editor.unique(f"{node.name}_bias"), node.output[0]
+            node.output[0] = editor.unique(f"{result}_product")
+            nodes.append(helper.make_node("Add", [node.output[0], node.input[2]], [result], name=name))
+            del node.input[2:]
+    editor.replace_nodes(nodes)
+    editor.drop_unread()
+
+
 def bias_of(editor: Editor, matmul: NodeProto, add: NodeProto) -> str:
     """The constant [N] or [1, N] that `add` adds to the product of `matmul`; "" when it adds something else."""
     weights = editor.constant(matmul, 1)
-    if add.op_type != "Add" or weights is None:
+    if add.op_type != "Add" or weights is None or weights.ndim < 2:
         return ""
     other = add.input[1] if add.input[0] == matmul.output[0] else add.input[0]
     if not editor.is_constant(other) or editor.array(other).shape not in (weights.shape[-1:], (1, weights.shape[-1])):
         return ""
     return str(other)
-
-
-def opset_of(proto: onnx.ModelProto) -> int:
-    """Version of the default operator set."""
-    return max((o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS), default=0)

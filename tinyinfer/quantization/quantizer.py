@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 
+from tinyinfer.errors import QuantizationError
 from tinyinfer.quantization.bias_correction import bias_changes
 from tinyinfer.quantization.editing import Editor
 from tinyinfer.quantization.equalization import equalize
 from tinyinfer.quantization.histogram import Histogram
-from tinyinfer.quantization.insertion import Scheme, activation_params, insert
+from tinyinfer.quantization.insertion import Scheme, activation_params, insert, without_scale
 from tinyinfer.quantization.kinds import CalibrationMethod
 from tinyinfer.quantization.preparation import ModelInput, prepare
 from tinyinfer.quantization.readers import CalibrationData, Replay
@@ -61,19 +63,26 @@ class Quantizer:
         if equalization:
             equalize(self.proto, selection, self.data, progress)
             selection = select(Editor(self.proto), op_types, self._nodes, self._exclude)
-        self.selection = selection
-        self._ranges = self._calibrate(calibration)
+        self._ranges = self._calibrate(selection, calibration)
+        self.selection = self._part()
+        self.without_scale = [t for t in selection.tensors if t not in self.selection.group_of]
+        """Tensors that would be quantised if the calibration data gave them a range other than zero."""
+        if not self.selection.nodes:
+            raise QuantizationError(
+                f"nothing to quantise: {self.without_scale[0]!r} and all others were zero, or not finite, in all "
+                "calibration data; expected data on which the model computes numbers"
+            )
         self._changes = {}
         if bias_correction:
-            params = activation_params(Editor(self.proto), selection, self._ranges, scheme)
-            self._changes = bias_changes(self.proto, selection, params, scheme, self.data, progress)
+            params = activation_params(Editor(self.proto), self.selection, self._ranges, scheme)
+            self._changes = bias_changes(self.proto, self.selection, params, scheme, self.data, progress)
 
     def model(self, left_in_float: Collection[str] = (), only: Collection[str] | None = None) -> onnx.ModelProto:
         """The quantised model without some nodes, or with nothing but some (and what goes with them)."""
         return insert(self.proto, self._part(left_in_float, only), self._ranges, self._scheme, self._changes)
 
-    def _part(self, left_in_float: Collection[str], only: Collection[str] | None) -> Selection:
-        """A selection whose tensors all have ranges.
+    def _part(self, left_in_float: Collection[str] = (), only: Collection[str] | None = None) -> Selection:
+        """A selection whose tensors all have scales: what reads or writes another one stays in float.
 
         Where an operator stays in float, one after it that belonged to it (a ReLU) may be quantised by itself, on a
         tensor that was not observed: it stays in float too.
@@ -82,17 +91,25 @@ class Quantizer:
         while True:
             editor = Editor(self.proto)
             part = select(editor, self._op_types, self._nodes if only is None else only, exclude, allow_nothing=True)
-            unknown = {name for name in part.tensors if name not in self._ranges}
-            if not unknown:
+            unfit = without_scale(editor, part, self._ranges, self._scheme)
+            if not unfit:
                 return part
-            exclude |= {n.name for n in editor.nodes if unknown & {*n.input, *n.output} and n.name in part.nodes}
+            nodes = {n.name: n for n in editor.nodes if n.name in part.nodes}
+            exclude |= {name for name, n in nodes.items() if unfit & {*n.input, *n.output, part.results[name]}}
 
-    def _calibrate(self, calibration: Calibration) -> dict[str, Range]:
-        """The range of every selected tensor."""
-        seen = {name: Histogram(name) for name in self.selection.tensors}
-        for tensors in each_sample(self.proto, self.selection.tensors, self.data, self.progress, "calibrating"):
-            for name, values in tensors.items():
-                seen[name].add(values)
+    def _calibrate(self, selection: Selection, calibration: Calibration) -> dict[str, Range]:
+        """The range of every selected tensor that is finite. QuantizationError where all inputs are always zero."""
+        seen = {name: Histogram(name) for name in selection.tensors}
+        for tensors in each_sample(self.proto, selection.tensors, self.data, self.progress, "calibrating"):
+            for name in [name for name in seen if not np.isfinite(tensors[name]).all()]:
+                del seen[name]
+            for name, histogram in seen.items():
+                histogram.add(tensors[name])
+        inputs = [name for name in Editor(self.proto).inputs if name in seen]
+        if inputs and not any(seen[name].low or seen[name].high for name in inputs):
+            raise QuantizationError(
+                f"tensor {inputs[0]!r} was zero in all calibration data, which gives no range; expected typical inputs"
+            )
         return {
             name: choose_range(
                 histogram, calibration.method, percentile=calibration.percentile,

@@ -15,7 +15,7 @@ from onnx import NodeProto
 
 from tinyinfer.errors import QuantizationError
 from tinyinfer.quantization.editing import Editor, attribute, integer, operand
-from tinyinfer.quantization.preparation import bias_of
+from tinyinfer.quantization.preparation import bias_of, is_quantisable
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Sums of products; begin a quantised region."""
@@ -42,7 +42,7 @@ class Weighted:
     node: str
     input: str
     weights: str
-    axis: int
+    axis: int | None
     bias: str
 
 
@@ -159,6 +159,8 @@ class _Choice:
         if not data or not all(map(self._editor.is_float, data)) or not any(map(self._editor.is_float, node.output)):
             return False
         activations = self._activations(node)
+        if not all(is_quantisable(self._editor.array(name)) for name in data if self._editor.is_constant(name)):
+            return False
         if node.op_type == "MatMul":
             return bool(activations)
         if node.op_type in WEIGHTED:
@@ -168,9 +170,10 @@ class _Choice:
         return any(name in reached for name in activations)
 
     def _has_weights(self, node: NodeProto) -> bool:
-        """Whether the weights are constant, and the bias too where there is one."""
-        bias = operand(node, 2)
-        if not self._editor.is_constant(operand(node, 1)) or (bias and not self._editor.is_constant(bias)):
+        """Whether the weights are constant, and the bias too where there is one; numbers that scales can have."""
+        if operand(node, 2) and not is_quantisable(self._editor.constant(node, 2)):
+            return False
+        if not self._editor.is_constant(operand(node, 1)):
             return False
         plain = attribute(node, "alpha", 1.0) == 1.0 and attribute(node, "beta", 1.0) == 1.0
         return plain and not integer(node, "transA", 0) and not self._editor.is_constant(node.input[0])
@@ -214,7 +217,7 @@ class _Choice:
     def _quantised_results(self, node: NodeProto) -> list[str]:
         """Results that are quantised. A product that nothing quantised reads stays float: its sums are exact."""
         if node.op_type == "Split":
-            return list(node.output)
+            return [name for name in node.output if name]
         result = self._result(node)
         return [] if node.op_type in ("Gemm", "MatMul") and result not in self._wanted else [result]
 
@@ -244,5 +247,6 @@ def weighted_of(editor: Editor, node: NodeProto) -> Weighted:
     weights = node.input[1]
     rank = editor.array(weights).ndim
     gemm = 0 if integer(node, "transB", 0) else 1
-    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}.get(node.op_type, gemm)
+    matmul = rank - 1 if rank > 1 else None  # a vector has no output channels
+    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": matmul}.get(node.op_type, gemm)
     return Weighted(node.name, node.input[0], weights, axis, operand(node, 2))

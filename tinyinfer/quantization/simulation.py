@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper
 
-from tinyinfer.quantization.editing import Editor, copy_of, integer
+from tinyinfer.quantization.editing import Editor, copy_of
 from tinyinfer.quantization.kinds import QuantType
-from tinyinfer.quantization.params import QuantParams, dequantize
+from tinyinfer.quantization.params import QuantParams
 
 
 def fake_quantise(editor: Editor, tensor: str, params: QuantParams, result: str = "") -> tuple[list[NodeProto], str]:
@@ -36,7 +36,7 @@ def fake_quantise(editor: Editor, tensor: str, params: QuantParams, result: str 
 
 
 def simulate(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A QDQ model as a float model with the same tensors: constants dequantised, conversions as rounding."""
+    """A QDQ model as a float model with the same tensors: conversions of activations as rounding."""
     editor = Editor(copy_of(proto))
     producers = editor.producers()
     kept: list[NodeProto] = []
@@ -46,24 +46,13 @@ def simulate(proto: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type != "DequantizeLinear":
             kept.append(node)
             continue
-        scale, zero = editor.array(node.input[1]), editor.array(node.input[2])
         if editor.is_constant(node.input[0]):
-            values = editor.array(node.input[0])
-            axis = integer(node, "axis", 1) if scale.ndim else None
-            params = QuantParams(scale, zero, QuantType.QInt8, axis)
-            tensor = editor.add_constant(dequantize(values, params), node.output[0])
-            _rename(editor, node.output[0], tensor)
+            kept.append(node)
             continue
+        scale, zero = editor.array(node.input[1]), editor.array(node.input[2])
         source = producers[node.input[0]].input[0]
         kind = QuantType.QInt8 if zero.dtype == np.int8 else QuantType.QUInt8
         kept += fake_quantise(editor, source, QuantParams(scale, zero, kind), node.output[0])[0]
     editor.replace_nodes(kept)
     editor.drop_unread()
     return editor.proto
-
-
-def _rename(editor: Editor, old: str, new: str) -> None:
-    for node in editor.nodes:
-        for index, name in enumerate(node.input):
-            if name == old:
-                node.input[index] = new

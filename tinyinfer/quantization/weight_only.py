@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,16 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from tinyinfer.errors import QuantizationError
-from tinyinfer.quantization.editing import Editor, attribute, integer
+from tinyinfer.quantization.editing import Editor, attribute, integer, operand
 from tinyinfer.quantization.kinds import QuantType
 from tinyinfer.quantization.params import from_weights, quantize
-from tinyinfer.quantization.preparation import SMALLEST_OPSET, ModelInput, prepare
+from tinyinfer.quantization.preparation import SMALLEST_OPSET, ModelInput, is_quantisable, prepare
 from tinyinfer.quantization.selection import WEIGHTED, require_known, weighted_of
 from tinyinfer.quantization.static import check_output, save
 from tinyinfer.types import Array
+
+Arrays = dict[str, Array]
+"""The constants that stand for one, by what they are."""
 
 DOMAIN = "com.microsoft"
 SMALLEST_BLOCK = 16
@@ -60,17 +63,11 @@ def quantize_weights(
     editor = Editor(proto)
     excluded = set(nodes_to_exclude or ())
     require_known(sorted(excluded), [n.name for n in editor.nodes], "node")
+    rewriting = _Rewriting(editor, weight_type, block_size, symmetric)
     nodes: list[NodeProto] = []
-    tables: dict[str, list[str]] = {}
     changed = 0
     for node in editor.nodes:
-        made = None
-        if node.name not in excluded:
-            made = _embedding(editor, node, tables) or (
-                _four_bits(editor, node, block_size or 0, symmetric)
-                if four_bits
-                else _eight_bits(editor, node, block_size, symmetric)
-            )
+        made = None if node.name in excluded else rewriting.rewrite(node)
         changed += made is not None
         nodes += made or [node]
     if not changed:
@@ -83,93 +80,118 @@ def quantize_weights(
     return proto
 
 
-def _embedding(editor: Editor, node: NodeProto, tables: dict[str, list[str]]) -> list[NodeProto] | None:
-    """Rows of bytes times their scales for a Gather of rows of a constant matrix; None for other nodes.
+class _Rewriting:
+    """Replaces nodes; what several of them read is quantised once."""
 
-    `tables` has the names of the bytes and the scales of each matrix that was met before.
-    """
-    table = editor.constant(node, 0)
-    if node.op_type != "Gather" or table is None or table.dtype != np.float32 or table.ndim != 2:
-        return None
-    if integer(node, "axis", 0) not in (0, -2) or table.size < SMALLEST_TABLE:
-        return None
-    label, indices = node.input
-    if label not in tables:
-        params = from_weights(table, 0, QuantType.QInt8, symmetric=True)
-        arrays = {"quantized": quantize(table, params), "scales": params.scale.astype(np.float32)[:, None]}
-        tables[label] = [editor.add_constant(array, f"{label}_{what}") for what, array in arrays.items()]
-    rows, scales, numbers = (editor.unique(f"{node.output[0]}_{what}") for what in ("rows", "scales", "numbers"))
-    made = [
-        helper.make_node("Gather", [tables[label][0], indices], [rows]),
-        helper.make_node("Gather", [tables[label][1], indices], [scales]),
-        helper.make_node("Cast", [rows], [numbers], to=TensorProto.FLOAT),
-    ]
-    for part in made:
-        part.name = editor.unique(f"{part.output[0]}_{part.op_type}")
-    return [*made, helper.make_node("Mul", [numbers, scales], list(node.output), name=node.name)]
+    def __init__(self, editor: Editor, weight_type: QuantType, block: int | None, symmetric: bool) -> None:
+        self._editor = editor
+        self._block = block
+        self._symmetric = symmetric
+        self._products = self._four_bits if weight_type is QuantType.QInt4 else self._eight_bits
+        self._shared: dict[tuple[str, str, int], list[str]] = {}
+
+    def rewrite(self, node: NodeProto) -> list[NodeProto] | None:
+        """What takes the place of a node; None where it stays."""
+        return self._embedding(node) or self._products(node)
+
+    def _embedding(self, node: NodeProto) -> list[NodeProto] | None:
+        """Rows of bytes times their scales for a Gather of rows of a constant matrix; None for other nodes."""
+        editor, table = self._editor, self._editor.constant(node, 0)
+        if node.op_type != "Gather" or table is None or not is_quantisable(table) or table.ndim != 2:
+            return None
+        if integer(node, "axis", 0) not in (0, -2) or table.size < SMALLEST_TABLE:
+            return None
+        label, indices = node.input
+
+        def quantised() -> Arrays:
+            params = from_weights(table, 0, QuantType.QInt8, symmetric=True)
+            return {"quantized": quantize(table, params), "scales": params.scale.astype(np.float32)[:, None]}
+
+        parts = self._constants(label, "rows", 0, quantised)
+        rows, scales, numbers = (editor.unique(f"{node.output[0]}_{what}") for what in ("rows", "scales", "numbers"))
+        made = [
+            helper.make_node("Gather", [parts[0], indices], [rows]),
+            helper.make_node("Gather", [parts[1], indices], [scales]),
+            helper.make_node("Cast", [rows], [numbers], to=TensorProto.FLOAT),
+        ]
+        for part in made:
+            part.name = editor.unique(f"{part.output[0]}_{part.op_type}")
+        return [*made, helper.make_node("Mul", [numbers, scales], list(node.output), name=node.name)]
+
+    def _eight_bits(self, node: NodeProto) -> list[NodeProto] | None:
+        """The node with its weights dequantised before it; None where it has none. Blocks are for matrices alone."""
+        editor, weights = self._editor, self._editor.constant(node, 1)
+        if node.op_type not in WEIGHTED or weights is None or not is_quantisable(weights):
+            return None
+        axis = weighted_of(editor, node).axis
+        if axis is None:
+            return None
+        blocked = self._block is not None and weights.ndim == 2 and node.op_type in ("MatMul", "Gemm")
+        label = node.input[1]
+        attributes = {"axis": 1 - axis, "block_size": self._block or 0} if blocked else {"axis": axis}
+
+        def quantised() -> Arrays:
+            if blocked:
+                return _blocked(weights, 1 - axis, self._block or 0, self._symmetric)
+            params = from_weights(weights, axis, QuantType.QInt8, symmetric=self._symmetric)
+            return {"quantized": quantize(weights, params), "scale": params.scale, "zero_point": params.zero_point}
+
+        operands = self._constants(label, "bytes", axis, quantised)
+        result = editor.unique(f"{label}_dequantized")
+        name = editor.unique(f"{label}_DequantizeLinear")
+        up = helper.make_node("DequantizeLinear", operands, [result], name=name)
+        up.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        node.input[1] = result
+        return [up, node]
+
+    def _four_bits(self, node: NodeProto) -> list[NodeProto] | None:
+        """MatMulNBits, and an Add for the bias of a Gemm; None where the node is no product with a constant matrix."""
+        editor, weights = self._editor, self._editor.constant(node, 1)
+        if (
+            node.op_type not in ("MatMul", "Gemm")
+            or weights is None
+            or weights.ndim != 2
+            or not is_quantisable(weights)
+        ):
+            return None
+        plain = attribute(node, "alpha", 1.0) == 1.0 and attribute(node, "beta", 1.0) == 1.0
+        if integer(node, "transA", 0) or not plain or editor.rank(node.input[0]) == 1:
+            return None
+        turned = node.op_type == "Gemm" and integer(node, "transB", 0)
+        by_output, block = weights if turned else weights.T, self._block or 0  # [N, K]
+        label = node.input[1]
+
+        def quantised() -> Arrays:
+            values, scale, zero = _blocks(by_output, block, QuantType.QUInt4, self._symmetric)
+            arrays = {"4bits": _pack_pairs(values), "scales": scale.reshape(-1).astype(np.float32)}
+            return arrays if self._symmetric else {**arrays, "zero_points": _pack_pairs(zero).reshape(-1)}
+
+        operands = [node.input[0], *self._constants(label, "4bits", int(bool(turned)), quantised)]
+        bias = operand(node, 2)
+        result = editor.unique(f"{node.output[0]}_product") if bias else node.output[0]
+        product = helper.make_node("MatMulNBits", operands, [result], name=node.name, domain=DOMAIN)
+        numbers = {"K": by_output.shape[1], "N": by_output.shape[0], "bits": 4, "block_size": block}
+        product.attribute.extend(helper.make_attribute(key, value) for key, value in numbers.items())
+        if not bias:
+            return [product]
+        add = helper.make_node("Add", [result, bias], list(node.output), name=editor.unique(f"{node.name}_bias"))
+        return [product, add]
+
+    def _constants(self, label: str, form: str, axis: int, make: Callable[[], Arrays]) -> list[str]:
+        """The names of the constants of weights in a form: made where they are new."""
+        key = (label, form, axis)
+        if key not in self._shared:
+            arrays = make()
+            self._shared[key] = [self._editor.add_constant(array, f"{label}_{what}") for what, array in arrays.items()]
+        return self._shared[key]
 
 
-def _eight_bits(editor: Editor, node: NodeProto, block: int | None, symmetric: bool) -> list[NodeProto] | None:
-    """The node with its weights dequantised before it; None where it has none. Blocks are for matrices alone."""
-    weights = editor.constant(node, 1)
-    if node.op_type not in WEIGHTED or weights is None or weights.dtype != np.float32 or weights.ndim < 2:
-        return None
-    axis = weighted_of(editor, node).axis
-    blocked = block is not None and weights.ndim == 2 and node.op_type in ("MatMul", "Gemm")
-    label = node.input[1]
-    if blocked:
-        inner = 1 - axis
-        values, scale, zero = _blocks(np.moveaxis(weights, inner, -1), block or 0, QuantType.QInt8, symmetric)
-        count = weights.shape[inner]
-        values, scale, zero = (
-            np.moveaxis(a, -1, inner) for a in (values.reshape(len(values), -1)[:, :count], scale, zero)
-        )
-        attributes = {"axis": inner, "block_size": block or 0}
-    else:
-        params = from_weights(weights, axis, QuantType.QInt8, symmetric=symmetric)
-        values, scale, zero = quantize(weights, params), params.scale, params.zero_point
-        attributes = {"axis": axis}
-    operands = [
-        editor.add_constant(values, f"{label}_quantized"),
-        editor.add_constant(scale.astype(np.float32), f"{label}_scale"),
-        editor.add_constant(zero.astype(np.int8), f"{label}_zero_point"),
-    ]
-    result = editor.unique(f"{label}_dequantized")
-    name = editor.unique(f"{label}_DequantizeLinear")
-    up = helper.make_node("DequantizeLinear", operands, [result], name=name)
-    up.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    node.input[1] = result
-    return [up, node]
-
-
-def _four_bits(editor: Editor, node: NodeProto, block: int, symmetric: bool) -> list[NodeProto] | None:
-    """MatMulNBits, and an Add for the bias of a Gemm; None where the node is no product with a constant matrix."""
-    weights = editor.constant(node, 1)
-    if node.op_type not in ("MatMul", "Gemm") or weights is None or weights.ndim != 2 or weights.dtype != np.float32:
-        return None
-    plain = attribute(node, "alpha", 1.0) == 1.0 and attribute(node, "beta", 1.0) == 1.0
-    if integer(node, "transA", 0) or not plain:
-        return None
-    by_output = weights if node.op_type == "Gemm" and integer(node, "transB", 0) else weights.T  # [N, K]
-    values, scale, zero = _blocks(by_output, block, QuantType.QUInt4, symmetric)
-    label = node.input[1]
-    operands = [
-        node.input[0],
-        editor.add_constant(_pack_pairs(values), f"{label}_4bits"),
-        editor.add_constant(scale.reshape(-1).astype(np.float32), f"{label}_scales"),
-    ]
-    if not symmetric:
-        operands.append(editor.add_constant(_pack_pairs(zero).reshape(-1), f"{label}_zero_points"))
-    bias = node.input[2] if len(node.input) > 2 else ""
-    result = editor.unique(f"{node.output[0]}_product") if bias else node.output[0]
-    outputs, inputs = by_output.shape
-    product = helper.make_node(
-        "MatMulNBits", operands, [result], name=node.name, domain=DOMAIN, K=inputs, N=outputs, bits=4, block_size=block
-    )
-    if not bias:
-        return [product]
-    add = helper.make_node("Add", [result, bias], list(node.output), name=editor.unique(f"{node.name}_bias"))
-    return [product, add]
+def _blocked(weights: Array, inner: int, block: int, symmetric: bool) -> Arrays:
+    """Integers, scales and zero points of a matrix in blocks along the axis of its inputs."""
+    values, scale, zero = _blocks(np.moveaxis(weights, inner, -1), block, QuantType.QInt8, symmetric)
+    whole = values.reshape(len(values), -1)[:, : weights.shape[inner]]
+    arrays = {"quantized": whole, "scale": scale, "zero_point": zero}
+    return {what: np.moveaxis(array, -1, inner) for what, array in arrays.items()}
 
 
 def _blocks(weights: Array, block: int, kind: QuantType, symmetric: bool) -> tuple[Array, Array, Array]:
