@@ -84,7 +84,8 @@ def lower_together(graphs: Sequence[Graph], kernels: KernelModule | None = None)
     """The plans of graphs that go into one file: its weights lie at the same addresses in all of them."""
     module = kernels or load_kernels()
     shared = Shared()
-    lowerings = [Lowering(g, layout.choose(g, registry.layout_of), module.signatures, shared) for g in graphs]
+    facts = registry.SEMANTICS
+    lowerings = [Lowering(g, layout.choose(g, registry.layout_of), module.signatures, facts, shared) for g in graphs]
     for lowering in lowerings:
         lowering.lower(registry.lower_of)
     return tuple(lowering.plan() for lowering in lowerings)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinyinfer.errors import GraphError, ModelError, ShapeError
+from tinyinfer.traits import Traits
 from tinyinfer.types import Array, DType, TensorType
 
 
@@ -147,6 +148,8 @@ class Semantics(Protocol):
 
     def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]: ...
 
+    def traits(self, op: str) -> Traits: ...
+
 
 class GraphBuilder:
     """Builds a graph node by node: each node is typed when it is added, and folded when its inputs are constants.
@@ -156,8 +159,6 @@ class GraphBuilder:
 
     # A fold that would blow a small constant up (Expand, Tile, ConstantOfShape) stays a node above this size.
     MAX_FOLDED_BYTES = 1 << 24
-    # Not folded when added: rewrites look for them, and fold what is left of them.
-    KEPT = frozenset({"DequantizeLinear"})
     # All that a WebAssembly memory addresses.
     MAX_BYTES = 1 << 32
 
@@ -252,7 +253,7 @@ class GraphBuilder:
     def _foldable(self, op: str, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
         present = [v for v in operands if v is not None]
         return (
-            op not in self.KEPT
+            self._semantics.traits(op).foldable
             and bool(present)
             and all(v.is_constant for v in present)
             and sum(t.nbytes for t in types) <= max(self.MAX_FOLDED_BYTES, 2 * sum(v.type.nbytes for v in present))

@@ -15,8 +15,6 @@ from functools import cache
 from tinyinfer.graph import Graph, GraphBuilder, Node, Semantics, Translate, Value, rebuild
 from tinyinfer.types import Array
 
-COMMUTATIVE = frozenset({"Add", "Mul", "Min", "Max"})
-
 
 @dataclass(frozen=True)
 class P:
@@ -39,7 +37,7 @@ class P:
             return
         mine = (found or Match()).with_node(self.name, node)
         yield from self._operands(node.inputs, scope, mine)
-        if node.op in COMMUTATIVE and len(self.operands) == 2:
+        if len(self.operands) == 2 and scope.semantics.traits(node.op).commutative:
             yield from self._operands(tuple(reversed(node.inputs)), scope, mine)
 
     def _operands(self, inputs: Sequence[Value | None], scope: Scope, found: Match) -> Iterator[Match]:
@@ -47,6 +45,11 @@ class P:
         for pattern, value in zip(self.operands, inputs):
             partial = [m for p in partial for m in _operand(pattern, value, scope, p)]
         yield from partial
+
+
+def operators(patterns: Iterable[P | str]) -> frozenset[str]:
+    """The operators that the roots of patterns name."""
+    return frozenset(op for pattern in patterns if isinstance(pattern, P) for op in pattern.ops.split("|"))
 
 
 def _operand(pattern: P | str, value: Value | None, scope: Scope, found: Match) -> Iterator[Match]:
@@ -65,6 +68,7 @@ class Scope:
 
     producers: Mapping[Value, Node]
     uses: Mapping[Value, int]
+    semantics: Semantics
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def apply_rules(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Gr
     for _ in range(MAX_SWEEPS):
         if not any(node.op in by_root for node in graph.nodes):
             return prune(graph)
-        scope = Scope(graph.producers(), graph.uses())
+        scope = Scope(graph.producers(), graph.uses(), semantics)
         applied = 0
 
         def emit(

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tinyinfer.frontend.converters import CONVERTERS
-from tinyinfer.registry import OPERATORS, Operator
+from tinyinfer.registry import OPERATORS
+from tinyinfer.tables.row import Operator
 from tinyinfer.wasm_backend.build import load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
 
@@ -28,7 +29,7 @@ def page() -> str:
             "",
             f"## Canonical operators ({len(OPERATORS)})",
             "",
-            "What the frontend turns them into: one row of `tinyinfer/registry.py` each.",
+            "What the frontend turns them into: one row of `tinyinfer/tables/` each.",
             "",
             *table(["operator", "operands", "attributes", "semantics"], map(_operator, OPERATORS.values())),
             "",

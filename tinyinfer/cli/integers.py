@@ -6,22 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tinyinfer import passes
+from tinyinfer import passes, registry
 from tinyinfer.cli import console
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.passes.integer_range import obstacles
 from tinyinfer.passes.quantized import INTEGER_FORMS, OF_ONE_VALUE
+from tinyinfer.tables import normalization
 from tinyinfer.types import DType
 
 BYTES = (DType.INT8, DType.UINT8)
-CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "DequantizeSums")
-
-STATISTICS = "its statistics need more than eight bits"
-NO_FORM = {
-    "BatchNormalization": "it belongs into the weights before a model is quantised",
-    "InstanceNormalization": STATISTICS, "LayerNormalization": STATISTICS, "LRN": STATISTICS,
-}  # fmt: skip
-"""Why operators have no integer form, where there is more to say."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Arithmetic:
 
 def is_quantized(graph: Graph) -> bool:
     """Whether any value is computed in bytes."""
-    return any(node.op in CONVERSIONS or _is_integer(node) for node in graph.nodes)
+    return any(_converts(node) or _is_integer(node) for node in graph.nodes)
 
 
 def arithmetic(graph: Graph, imported: Graph | None = None) -> Iterator[Arithmetic]:
@@ -47,7 +40,7 @@ def arithmetic(graph: Graph, imported: Graph | None = None) -> Iterator[Arithmet
         for value in node.operands:
             readers.setdefault(value, []).append(node)
     for node in graph.nodes:
-        if node.op in CONVERSIONS:
+        if _converts(node):
             yield Arithmetic(node, "conversion")
         elif _is_integer(node):
             yield Arithmetic(node, "integers")
@@ -59,6 +52,10 @@ def _obstacles(imported: Graph) -> dict[str, str]:
     """By the name of the node, from the graph in which products of bytes have just been recognised."""
     (found,) = (stage.graph for stage in passes.stages(imported) if stage.name == passes.INTEGERS)
     return {node.name: why for node, why in obstacles(found)}
+
+
+def _converts(node: Node) -> bool:
+    return registry.SEMANTICS.traits(node.op).conversion
 
 
 def _is_integer(node: Node) -> bool:
@@ -73,7 +70,7 @@ def _why_float(node: Node, graph: Graph, producers: Mapping[Value, Node], reader
     if len(real) == len(variable):
         return "no operand is quantised"
     if node.op not in INTEGER_FORMS:
-        return NO_FORM.get(node.op, f"{node.op} has no integer form")
+        return _no_form(node.op)
     if real:
         return f"operand {real[0].name} is not quantised"
     if node.op in ("ReduceMean", "ReduceMax"):
@@ -91,6 +88,15 @@ def _why_float(node: Node, graph: Graph, producers: Mapping[Value, Node], reader
         if others:
             return f"its result is read as float by {others[0].name} ({others[0].op})"
     return "its scales are no single constants, or far apart"
+
+
+def _no_form(op: str) -> str:
+    """Why an operator has no integer form."""
+    if op == "BatchNormalization":
+        return "it belongs into the weights before a model is quantised"
+    if op in (row.name for row in normalization.ROWS):
+        return "its statistics need more than eight bits"
+    return f"{op} has no integer form"
 
 
 def show_integers(graph: Graph, imported: Graph) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyinfer import scales
+from tinyinfer import registry, scales
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.types import Array
 
@@ -62,24 +62,21 @@ class Factors:
         return ""
 
 
-FILTERS = {"Conv": 0, "MatMul": -1, "ConvTranspose": 1}
-"""The axis of the weights that counts the filters."""
-
-
 def obstacles(graph: Graph) -> Iterator[tuple[Node, str]]:
     """The products of dequantised bytes that cannot be computed in integers, and why."""
     producers = graph.producers()
     quantized = {node.inputs[0]: node for node in graph.nodes if node.op == "QuantizeLinear"}
     for node in graph.nodes:
         made = [producers[v] for v in node.operands[:2] if v in producers]
-        if node.op in FILTERS and [n.op for n in made] == ["DequantizeLinear"] * 2:
+        filters = registry.SEMANTICS.traits(node.op).filter_axis
+        if filters is not None and [n.op for n in made] == ["DequantizeLinear"] * 2:
             x, w = (n.operands for n in made)
             bias = (*node.inputs, None)[2]
             parameters = [v.data for v in (*x[1:], *w[1:], *([] if bias is None else [bias]))]
             y = quantized[node.output].operands[1].data if node.output in quantized else None
             known = [a for a in parameters if a is not None]
             if len(known) == len(parameters):
-                factors = Factors(x[0], known[0], known[1], w[0], known[2], known[3], FILTERS[node.op])
+                factors = Factors(x[0], known[0], known[1], w[0], known[2], known[3], filters)
                 why = factors.obstacle(known[4] if len(known) > 4 else None, y)
                 if why:
                     yield node, why

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyinfer import registry
 from tinyinfer.graph import GraphBuilder, Node, Value
 from tinyinfer.passes.bias import is_plain, per_channel
 from tinyinfer.passes.examples import conv, given, matmul, weights
@@ -19,7 +20,9 @@ def _scaled(to: Target, inner: Node, scale: Array, shift: Array) -> Value | None
     x, w, bias, _ = (*inner.inputs, None, None)[:4]
     if w is None or w.data is None or not is_plain(inner) or not (bias is None or bias.is_constant):
         return None
-    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": w.type.rank - 1}[inner.op]
+    counted = registry.SEMANTICS.traits(inner.op).filter_axis
+    assert counted is not None
+    axis = counted % w.type.rank
     if inner.op == "ConvTranspose" and inner.attrs.get("group", 1) != 1:
         return None
     aligned = scale.reshape([-1 if i == axis else 1 for i in range(w.type.rank)])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinyinfer import registry, scales
+from tinyinfer import registry, rewrite, scales
 from tinyinfer.graph import Graph, GraphBuilder, Node, Translate, Value, rebuild
 from tinyinfer.passes import bias as biases
 from tinyinfer.passes import integer_range, weight_only
@@ -186,13 +186,6 @@ def moved_weights(m: Match, to: Target) -> Value | None:
     return to.add("DequantizeLinear", moved, m["x_scale"], m["x_zero"], like=m.node("x_dq"), axis=place)
 
 
-INTEGER_FORMS = frozenset({"Softmax", *(op for op, *_ in _COMPUTING)}) | movement.FORMS | pooling.FORMS
-"""Operators that have a form on bytes."""
-
-OF_ONE_VALUE = frozenset(movement.BINARY.split("|")) - {op for op, *_ in _COMPUTING}
-"""Those of two operands that have it only where one of them is a constant number."""
-
-
 @rule(
     "Add(MatMul(Dequantize…), c[N]) → MatMul(Dequantize…, bias=c)",
     P("Add", (P("MatMul", (dequantized("x"), dequantized("w")), "inner"), "c!")),
@@ -297,6 +290,14 @@ def clamp_of_sums(m: Match, to: Target) -> Value | None:
     clamp = node.attrs.get("clamp", Clamp()).then(m.node("clip").attrs["clamp"])
     return None if clamp is None else to.replace(node, clamp=clamp)
 
+
+INTEGER_FORMS = rewrite.operators(rule.pattern for rule in RULES) | rewrite.operators(
+    operand for rule in RULES if rule.pattern.ops == "QuantizeLinear" for operand in rule.pattern.operands
+)
+"""Operators that have a form on bytes: these rules know them, most of them before a quantisation."""
+
+OF_ONE_VALUE = rewrite.operators([P(movement.BINARY)]) - {op for op, *_ in _COMPUTING}
+"""Those of two operands that have it only where one of them is a constant number."""
 
 SUMS: list[Rule] = [float_of_integer_sums, scaled_sums, bias_of_sums, clamp_of_sums]
 """Applied after RULES: what they have not taken up."""

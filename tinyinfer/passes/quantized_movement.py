@@ -20,17 +20,15 @@ from tinyinfer.passes.quantized_patterns import (
     rescaled,
     single,
 )
+from tinyinfer.registry import named
 from tinyinfer.rewrite import Example, Match, P, Rule, Target, rule
 from tinyinfer.types import DType, TensorType
 
-UNARY = (
-    "Clip|Sigmoid|Tanh|HardSigmoid|HardSwish|Swish|Gelu|Elu|LeakyRelu|Softplus|Mish|Exp|Log|Sqrt|Erf|Abs|Neg|Reciprocal|Floor|"
-    "Ceil|Round"
-)
-BINARY = "Add|Sub|Mul|Div|Min|Max|Pow|PRelu"
+UNARY = named(lambda row: row.traits.tabulated and len(row.operands) == 1)
+BINARY = named(lambda row: row.traits.tabulated and len(row.operands) == 2)
 """Functions of one value where the other operand is a constant number."""
 
-MOVEMENT = "Reshape|Transpose|Slice|Expand|Tile|DepthToSpace|SpaceToDepth|Gather"
+MOVEMENT = named(lambda row: row.traits.moves)
 
 
 def _bytes(b: GraphBuilder) -> Value:
@@ -239,6 +237,3 @@ RULES: list[Rule] = [
     quantize_before_resize,
     resizing_of_bytes,
 ]
-
-FORMS = frozenset(f"{UNARY}|{BINARY}|{MOVEMENT}|Concat|Split|Where|ArgMax|ArgMin|Pad|Resize".split("|"))
-"""Operators that these rules know."""

@@ -122,6 +122,3 @@ def _requantized_maximum(m: Match, to: Target, x: Value, window: Mapping[str, An
 
 
 RULES: list[Rule] = [maximum_of_bytes, maximum_over_axes]
-
-FORMS = frozenset({"MaxPool", "ReduceMax"})
-"""Operators that these rules know, beside those that compute."""

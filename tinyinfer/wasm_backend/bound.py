@@ -6,30 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tinyinfer.graph import Graph, Node, Value
-from tinyinfer.wasm_backend.placement import VIEWS, WHOLES
-
-RESIDUAL = 3
-READ_AGAIN: dict[str, tuple[int, ...]] = {
-    "AveragePool": (), "Conv": (RESIDUAL,), "ConvInteger": (), "ConvTranspose": (), "LRN": (), "MatMul": (RESIDUAL,),
-    "MatMulInteger": (), "MaxPool": (), "QLinearConv": (), "QLinearMatMul": (), "Resize": (),
-}  # fmt: skip
-"""Operators that read operands again after the first results are made, and the operands for which that is not so.
-
-Of all others the result may lie on an operand that is as large and read for the last time.
-"""
-
+from tinyinfer.traits import Facts
 
 MOST_PARTS = 1_000_000
 """How often parts of other values are looked at: about a second. The nodes of a graph that are left then are not."""
 
 
-def live_bound(graph: Graph) -> int:
+def live_bound(graph: Graph, facts: Facts) -> int:
     """The largest sum of bytes needed at one node: operands that are read later, all that this node reads and makes.
 
     Inputs count from the beginning and outputs to the end. Nothing counts twice that could be the same bytes: shapes
     and orders of one tensor, parts of a whole, results that may lie on an operand read for the last time.
     """
-    alive = _Alive(graph)
+    alive = _Alive(graph, facts)
     most = 0 if graph.nodes else alive.inputs()
     for i, node in enumerate(graph.nodes):
         most = max(most, alive.at(i, node))
@@ -39,7 +28,8 @@ def live_bound(graph: Graph) -> int:
 
 
 class _Alive:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, facts: Facts) -> None:
+        self._facts = facts
         self._last = {v: i for i, node in enumerate(graph.nodes) for v in node.operands}
         self._last.update(dict.fromkeys(graph.outputs.values(), len(graph.nodes)))
         self._tensors = {v: v for v in graph.inputs.values()}
@@ -58,13 +48,15 @@ class _Alive:
     def _add(self, i: int, node: Node) -> None:
         """Note which tensor every output is, when it is read last, and what is a part of what from this node on."""
         variable = [self._tensors[v] for v in node.operands if v in self._tensors]
-        same = variable[0] if node.op in ("Reshape", "Transpose") and variable else None
+        traits = self._facts.traits(node.op)
+        viewed = variable[0] if traits.view and variable else None
         for y in node.outputs:
-            self._tensors[y] = y if same is None else same
+            whole = viewed is not None and y.type.nbytes == viewed.type.nbytes
+            self._tensors[y] = viewed if viewed is not None and whole else y
             self._ends[self._tensors[y]] = max(self._ends.get(self._tensors[y], i), self._last.get(y, i))
-            if node.op in ("Split", "Slice") and variable:
-                self._wholes[y].append((i, variable[0]))
-            if node.op in WHOLES:
+            if viewed is not None and not whole:
+                self._wholes[y].append((i, viewed))
+            if traits.whole:
                 for x in variable:
                     self._wholes[x].append((i, y))
 
@@ -99,10 +91,8 @@ class _Alive:
             self._bytes_alone -= v.type.nbytes
 
     def _donors(self, node: Node) -> Iterable[Value]:
-        if node.op in VIEWS | WHOLES:
-            return ()
-        free = READ_AGAIN.get(node.op, range(len(node.inputs)))
-        return (self._tensors[v] for at, v in enumerate(node.inputs) if at in free and v in self._tensors)
+        may_lie_on, names = self._facts.traits(node.op).may_lie_on, self._facts.operands(node.op)
+        return (self._tensors[v] for name, v in zip(names, node.inputs) if v in self._tensors and may_lie_on(name))
 
     def _bytes_of_parts(self, i: int) -> int:
         """Bytes of parts: none where the whole is there as well, else not more than the whole."""

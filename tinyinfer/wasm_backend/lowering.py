@@ -16,6 +16,7 @@ import numpy as np
 
 from tinyinfer.errors import PlanError
 from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.traits import Facts
 from tinyinfer.types import Array, DType
 from tinyinfer.wasm_backend import demands, memory, placement, tinf
 from tinyinfer.wasm_backend.bound import live_bound
@@ -126,15 +127,18 @@ class Lowering:
     Lowerings whose plans go into one file are given the same `shared`, and all are lowered before the first is planned.
     """
 
-    def __init__(self, graph: Graph, layouts: Layouts, signatures: Signatures, shared: Shared | None = None) -> None:
+    def __init__(
+        self, graph: Graph, layouts: Layouts, signatures: Signatures, facts: Facts, shared: Shared | None = None
+    ) -> None:
         self._graph = graph
         self._layouts = layouts
         self._signatures = signatures
+        self._facts = facts
         self._calls: list[_Call] = []
         self._buffers: list[Buffer] = []
         self._shared = shared or Shared()
         self._outputs: dict[str, Pointer] = {}
-        self._parts = placement.choose(graph, layouts)
+        self._parts = placement.choose(graph, layouts, facts)
         self._stored: dict[Value, list[Strided]] = {}
         self._reserved: dict[Value, Strided] = {}
         self._constants: dict[tuple[Value, Layout], Pointer] = {}
@@ -392,7 +396,7 @@ class Lowering:
             weights_offset=weights_offset,
             arena_offset=arena_offset,
             arena_bytes=arena_bytes,
-            live_bytes=live_bound(self._graph),
+            live_bytes=live_bound(self._graph, self._facts),
             memory_bytes=-(-end // PAGE) * PAGE,
             scratch_bytes=max((align(b.nbytes + SLACK) for b in self._buffers if b.private), default=0),
             copies=len(self._calls) - max(self._ends, default=0),

@@ -12,29 +12,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tinyinfer.graph import Graph, Node, Value
+from tinyinfer.traits import Facts, Writes
 from tinyinfer.wasm_backend.strides import Layout, blocks, collapse, equivalent, part, pitch, reshaped, same, strides_of
 
 Locate = Callable[[tuple[int, ...]], "tuple[int, tuple[int, ...]] | None"]
 """Element offset and strides of a part, given the strides of the whole; None where strides cannot express it."""
-
-VIEWS = frozenset({"Reshape", "Transpose", "Split", "Slice"})
-"""Operators whose outputs are where their operand is, if strides allow."""
-
-WHOLES = frozenset({"Concat", "Pad"})
-"""Operators whose operands are parts of their output."""
-
-ELEMENTWISE = frozenset({
-    "Abs", "Add", "And", "Ceil", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
-    "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Round",
-    "Sigmoid", "Softplus", "Sqrt", "Sub", "Swish", "Tanh", "Where", "Xor",
-})  # fmt: skip
-"""Operators whose output may lie on an operand of its type, both with the same strides."""
-
-ROWWISE = frozenset({"AveragePool", "BatchNormalization", "Conv", "MaxPool", "QLinearAveragePool"})
-"""Operators that write rows of channels equally far apart."""
-
-ANYWHERE = frozenset({"Concat", "DepthToSpace", "Expand", "Pad", "SpaceToDepth", "Tile"})
-"""Operators that copy, to any strides."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +35,10 @@ MOST_LINKS = 64
 """How many views and element-wise operators before an operand are looked at, one behind the other."""
 
 
-def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
+def choose(graph: Graph, layouts: Mapping[Value, Layout], facts: Facts) -> dict[Value, Part]:
     """The places of values that become parts of a Concat or Pad, all of one or else the larger ones, as long as no
     more memory is needed."""
-    search = _Search(graph, layouts)
+    search = _Search(graph, layouts, facts)
     chosen: dict[Value, Part] = {}
     limit = search.peak(chosen)
     for candidates in search.candidates():
@@ -76,9 +58,10 @@ def choose(graph: Graph, layouts: Mapping[Value, Layout]) -> dict[Value, Part]:
 class _Search:
     """What is asked of a graph again and again."""
 
-    def __init__(self, graph: Graph, layouts: Mapping[Value, Layout]) -> None:
+    def __init__(self, graph: Graph, layouts: Mapping[Value, Layout], facts: Facts) -> None:
         self._graph = graph
         self._layouts = layouts
+        self._traits = facts.traits
         self._producers = graph.producers()
         self._uses = graph.uses()
         self._index = {node: i for i, node in enumerate(graph.nodes)}
@@ -90,7 +73,7 @@ class _Search:
     def candidates(self) -> Iterator[list[dict[Value, Part]]]:
         """For each whole, largest first, and each of its operands the values that get a place together, if any."""
         for node in sorted(self._graph.nodes, key=lambda n: -n.outputs[0].type.nbytes):
-            if node.op in WHOLES:
+            if self._traits(node.op).whole:
                 yield [parts for parts in self._operands(node) if parts]
 
     def _operands(self, node: Node) -> Iterator[dict[Value, Part]]:
@@ -113,7 +96,7 @@ class _Search:
             before = self._producers.get(v)
             if before is None or v.type.size == 0 or not self._is_writable(before, v, place):
                 return
-            if before.op in VIEWS:
+            if self._traits(before.op).view:
                 (x,) = before.operands
                 back = _before(before)
                 if back is None or self._uses[x] != 1:
@@ -128,12 +111,12 @@ class _Search:
 
     def _computed_on(self, node: Node, v: Value) -> Value | None:
         """The operand that the element-wise result `v` may lie on, if its producer can write it there."""
-        if node.op not in ELEMENTWISE:
+        if not self._traits(node.op).elementwise:
             return None
         for x in node.operands:
             if x.type == v.type and self._uses[x] == 1 and self._follows(x, v):
                 before = self._producers.get(x)
-                if before is not None and before.op not in VIEWS:
+                if before is not None and not self._traits(before.op).view:
                     return x
         return None
 
@@ -149,22 +132,24 @@ class _Search:
         if found is None:
             return False
         layout, strides = self._layouts[v], found[1]
-        if node.op in VIEWS | ANYWHERE:
-            return True
-        if node.op == "MatMul":
-            has_residual = len(node.inputs) > 3
-            return not has_residual and (v.shape[-1] == 1 or strides[-1] == 1)
         dense = strides_of(v.shape, layout)
-        if node.op == "Resize":
-            changed = [axis for axis, n in enumerate(node.operands[0].shape) if n != v.shape[axis]]
-            return blocks(v.shape, layout, strides, changed[-1] if changed else layout[-1]) is not None
-        if node.op in ROWWISE:
-            return pitch(v.shape, layout, strides) is not None
-        if node.op in ELEMENTWISE:
-            order = [v.shape[axis] for axis in layout]
-            loops = collapse(order, [strides[axis] for axis in layout], [dense[axis] for axis in layout])
-            return len(loops.shape) <= 2 and all(inner[-1:] in ((), (1,)) for inner in loops.strides)
-        return same(v.shape, strides, dense)
+        match self._traits(node.op).writes:
+            case Writes.ANY:
+                return True
+            case Writes.COLUMNS:
+                has_residual = len(node.inputs) > 3
+                return not has_residual and (v.shape[-1] == 1 or strides[-1] == 1)
+            case Writes.BLOCKS:
+                changed = [axis for axis, n in enumerate(node.operands[0].shape) if n != v.shape[axis]]
+                return blocks(v.shape, layout, strides, changed[-1] if changed else layout[-1]) is not None
+            case Writes.ROWS:
+                return pitch(v.shape, layout, strides) is not None
+            case Writes.NEST:
+                order = [v.shape[axis] for axis in layout]
+                loops = collapse(order, [strides[axis] for axis in layout], [dense[axis] for axis in layout])
+                return len(loops.shape) <= 2 and all(inner[-1:] in ((), (1,)) for inner in loops.strides)
+            case Writes.DENSE:
+                return same(v.shape, strides, dense)
 
     def _follows(self, x: Value, v: Value) -> bool:
         return x in self._layouts and equivalent(v.shape, self._layouts[x], self._layouts[v])
@@ -192,9 +177,9 @@ class _Search:
         if v in tops.parts:
             return tops.of(v)
         operands = [x for x in node.operands if x in roots]
-        if node.op in VIEWS and operands:
+        if self._traits(node.op).view and operands:
             return roots[operands[0]]
-        if node.op in ELEMENTWISE and v not in tops.wholes:
+        if self._traits(node.op).elementwise and v not in tops.wholes:
             for x in operands:
                 if roots[x] is x and x.type == v.type and self._last[x] == self._index[node] and x not in tops.parts:
                     return x

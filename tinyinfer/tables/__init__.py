@@ -1,0 +1,1 @@
+"""The rows of the operator table, one module for each family; `tinyinfer.registry` joins them."""
