@@ -107,7 +107,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 def _work(node: Node, kernel: str, steps: Sequence[Step], first: bool) -> tuple[int, str]:
     """What the steps do. The first kernel that computes reads the operands; later ones work on the outputs in place."""
-    if KERNELS[kernel].bound == "compute" and macs_of(node):
+    if KERNELS[kernel].work.bound == "compute" and macs_of(node):
         return 2 * macs_of(node), "GFLOP/s"
     if kernel in MOVED:
         names = [parameter.name for parameter in load_kernels().signatures[kernel]]

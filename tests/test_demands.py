@@ -64,7 +64,7 @@ def test_a_step_that_does_not_meet_them_is_refused() -> None:
     x = builder.input("x", TensorType(DType.FLOAT, (2, 3)))
     builder.output("y", builder.add1("Neg", x))
     graph = builder.build()
-    to = Lowering(graph, {}, load_kernels().signatures)
+    to = Lowering(graph, {}, load_kernels().signatures, registry.SEMANTICS)
     pointer = to.input(x)
     with pytest.raises(PlanError, match="Neg: f32_pack requires ns > 0, but ns = -4"):
         to.step("f32_pack", w=pointer, b=pointer, k=2, n=3, ks=12, ns=-4, bs=0, m0=0, m1=1)

@@ -23,7 +23,7 @@ from tinyinfer.wasm_backend.kernel_module import TIERS, load_kernels
 from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.plan import Split, Step
 from tinyinfer.wasm_backend.session import PlanRunner
-from tinyinfer.wasm_backend.split import SHARES, divide, pieces, shares_of
+from tinyinfer.wasm_backend.split import divide, pieces
 
 pytest.importorskip("wasmtime", reason="only wasmtime has a shared memory, and it is not installed here")
 SIGNATURES = load_kernels().signatures
@@ -80,7 +80,7 @@ def test_what_is_cut_and_how() -> None:
         [gemm(784, 192, 64), gemm(49, 160, 960), gemm(1, 768, 3072), gemm(8, 8, 8)], SIGNATURES
     )
     assert high.split is not None
-    assert (high.split.width, high.split.extent) == (SHARES["gemm"].tile, None)
+    assert (high.split.width, high.split.extent) == (KERNELS["f32_gemm"].work.tile, None)
     assert high.split.pieces <= -(-784 // high.split.width)
     for step, k, width in ((wide, 160, 8), (row, 768, 32)):
         assert step.split is not None
@@ -105,16 +105,12 @@ def test_small_plans_are_not_shared() -> None:
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_the_table_names_parameters(name: str) -> None:
-    shares = shares_of(name)
+    work = KERNELS[name].work
     parameters = {parameter.name for parameter in SIGNATURES[name]}
-    assert set(shares.work.split()) <= parameters
-    if shares.columns:
-        factors = {factor for factors in shares.columns.pointers.values() for factor in factors.split()}
-        assert {shares.columns.extent, *shares.columns.pointers, *factors} <= parameters
-
-
-def test_every_row_of_the_table_is_a_kernel() -> None:
-    assert set(SHARES) <= {name.partition("_")[2] for name in KERNELS}
+    assert set(work.each.split()) <= parameters
+    if work.columns:
+        factors = {factor for factors in work.columns.pointers.values() for factor in factors.split()}
+        assert {work.columns.extent, *work.columns.pointers, *factors} <= parameters
 
 
 def test_splits_are_kept_in_files() -> None:

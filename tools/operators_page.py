@@ -64,7 +64,7 @@ def _kernels() -> Iterable[list[str]]:
     signatures = load_kernels().signatures
     for name, kernel in sorted(KERNELS.items()):
         parameters = " ".join(p.name for p in signatures[name])
-        yield [f"`{name}`", f"`{kernel.source}`", kernel.unit, kernel.bound, parameters]
+        yield [f"`{name}`", f"`{kernel.source}`", kernel.unit, kernel.work.bound, parameters]
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from tinyinfer.wasm_backend.kernel_module import Param
-from tinyinfer.wasm_backend.kernels import KERNELS
+from tinyinfer.wasm_backend.kernels import KERNELS, Columns
 from tinyinfer.wasm_backend.plan import Split, Step
 
 # Nanoseconds of work below which a piece is not worth taking, except that a step of half as much is cut in two, and a
@@ -27,77 +27,6 @@ CACHED_WEIGHTS = 256 * 1024
 
 # Nanoseconds for a multiply-accumulate, and for an element that passes through: orders of magnitude are enough here.
 COST = {"compute": 0.04, "memory": 0.4}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A second direction in which a call can be cut, for few rows of much work.
-
-    `extent` is the parameter that counts the columns, `width` how many are computed together, `alone` how many in a
-    call of one row. Each of `pointers` moves by four bytes times its factors (parameters) from one column to the next.
-    """
-
-    extent: str
-    width: int
-    alone: int
-    pointers: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Shares:
-    """What one unit of a kernel's range is: `work` names the parameters whose product is its multiply-accumulates or
-    elements, `tile` says how many units are computed together."""
-
-    work: str = ""
-    tile: int = 1
-    columns: Columns | None = None
-
-
-# By the kernel's name after its type. Others compute one element for each unit.
-_ELEMENTS = Shares(tile=16)
-_ROWS = Shares("n")
-_LANES = Shares("n", tile=4)
-_TILE = 12  # tiles have four rows on one tier and six on the other
-SHARES = {
-    "gemm": Shares("k n", _TILE, Columns("n", 8, 32, {"c": "", "r": "", "b": "", "w": "k"})),
-    "batched_gemm": Shares("k n", _TILE),
-    "batched_gemv": Shares("k n"),
-    "gemm_x8": Shares("k rows"),
-    "gemm_x4": Shares("k rows"),
-    "pack": Shares("k"),
-    "winograd": Shares("k oc", 24, Columns("oc", 64, 64, {"y": "", "r": "", "b": "", "w": "k"})),
-    "conv": Shares("ow oc kh kw ic", 1, Columns("oc", 8, 8, {"y": "", "r": "", "b": "", "w": "kh kw ic"})),
-    "dwconv": Shares("ow c kh kw"),
-    "qgemm": Shares("r k n"),
-    "qgemm_w16": Shares("r k n"),
-    "qpack": Shares("k"),
-    "qconv": Shares("r oc kh kw ic"),
-    "qconv_w16": Shares("r oc kh kw ic"),
-    "qdwconv": Shares("ow c kh kw"),
-    "maxpool": Shares("ow size"),
-    "avgpool": Shares("ow size"),
-    "batchnorm": _ROWS,
-    "dequantize_rows": _ROWS,
-    "instancenorm": Shares("inner"),
-    "layernorm": _ROWS,
-    "lrn": Shares("channels"),
-    "resize": Shares("inner"),
-    "copy": Shares("n5"),
-    "transpose": Shares("rows", 16),
-    "gather": Shares("run"),
-    "gather_panels": Shares("k"),
-    "softmax": _LANES,
-    "log_softmax": _LANES,
-    "reduce_sum": _LANES,
-    "reduce_max": _LANES,
-    "reduce_min": _LANES,
-    "argmax": _LANES,
-    "argmin": _LANES,
-}
-
-
-def shares_of(kernel: str) -> Shares:
-    return SHARES.get(kernel.partition("_")[2], _ELEMENTS)
 
 
 def divide(
@@ -140,18 +69,18 @@ def _best(rows: Split, columns: Split | None = None) -> Split:
 
 def ways_of(step: Step, names: Sequence[str]) -> list[Split]:
     """Every way to cut a step, as finely as its kernel allows."""
-    shares = shares_of(step.kernel)
+    work = KERNELS[step.kernel].work
     rows = int(step.args[-1]) - int(step.args[-2])
-    by_rows = Split(-(-rows // shares.tile), shares.tile)
-    return [by_rows] if shares.columns is None else [by_rows, _by_columns(step, names, shares.columns)]
+    by_rows = Split(-(-rows // work.tile), work.tile)
+    return [by_rows] if work.columns is None else [by_rows, _by_columns(step, names, work.columns)]
 
 
 def _work(step: Step, names: Sequence[str]) -> float:
     """About how many nanoseconds a step takes."""
     args = dict(zip(names, step.args))
     units = int(args["m1"]) - int(args["m0"])
-    each = math.prod(int(args[name]) for name in shares_of(step.kernel).work.split())
-    return units * each * COST[KERNELS[step.kernel].bound]
+    work = KERNELS[step.kernel].work
+    return units * math.prod(int(args[name]) for name in work.each.split()) * COST[work.bound]
 
 
 def _divided(step: Step, names: Sequence[str], work: float, least_piece: float) -> Step:
