@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -21,10 +22,10 @@ import pytest
 
 import tinyinfer
 from tests.differential import assert_same_bits, shared
-from tests.models import conv_graph, reference, tinf_of, tiny_graph
-from tinyinfer import InferenceSession, compiler
-from tinyinfer.errors import EngineError, TinyInferError
-from tinyinfer.types import Array
+from tests.models import add_graph, conv_graph, reference, tinf_of, tiny_graph
+from tinyinfer import InferenceSession, compiler, registry
+from tinyinfer.errors import EngineError, FeedError, TinyInferError
+from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.session import PlanRunner
 from tinyinfer.wasm_backend.split import pieces
@@ -279,3 +280,135 @@ def test_sessions_go_to_pools_of_forked_processes() -> None:
     session = InferenceSession(MODEL)
     with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
         assert sum(pool.map(differences, [session, copy.copy(session), session])) == 0
+
+
+# ── feeds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TINY = InferenceSession(tinf_of(tiny_graph()))
+X = np.arange(6, dtype=np.float32).reshape(2, 3) / np.float32(8)
+Y = reference(tiny_graph(), {"x": X})["y"]
+TWO = {dtype: InferenceSession(tinf_of(add_graph(dtype))) for dtype in (DType.INT32, DType.INT64, DType.FLOAT)}
+
+
+def test_the_order_of_onnxruntime() -> None:
+    model = InferenceSession(MODEL)
+    feeds = feeds_of(0)
+    named = model.run(feeds)
+    assert list(named) == ["y", "m"]
+    for outputs, names in (
+        (None, ["y", "m"]),
+        ([], ["y", "m"]),
+        (["m", "y"], ["m", "y"]),
+        (["m"], ["m"]),
+        ("mm", "mm"),
+    ):
+        listed = model.run(outputs if outputs != "mm" else ["m", "m"], feeds)
+        assert isinstance(listed, list)
+        for name, array in zip(names, listed, strict=True):
+            assert_same_bits(array, named[name], name)
+    assert list(model.run(feeds, ["m"])) == ["m"]
+
+
+@pytest.mark.parametrize(
+    "feed", [X, X.tolist(), tuple(map(tuple, X)), X.astype(np.float16), X.astype(">f4"), np.asfortranarray(X), list(X)]
+)
+def test_what_is_fed_to_the_only_input(feed: Any) -> None:
+    for outputs in (TINY.run(feed), TINY.run({"x": feed}), {"y": TINY.run(None, feed)[0]}):
+        assert_same_bits(outputs["y"], Y, "y")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "feed"),
+    [
+        (DType.INT32, [[1, 2, 3], [4, 5, 6]]),
+        (DType.INT64, np.arange(1, 7, dtype=np.int32).reshape(2, 3)),
+        (DType.INT64, np.arange(1, 7, dtype=np.uint8).reshape(2, 3)),
+        (DType.FLOAT, [[1, 2, 3], [4, 5, 6]]),
+    ],
+)
+def test_values_that_stay_what_they_are(dtype: DType, feed: Any) -> None:
+    z = TWO[dtype].run({"a": feed, "b": feed})["z"]
+    assert z.dtype == dtype.numpy
+    assert z.tolist() == [[2, 4, 6], [8, 10, 12]]
+
+
+def test_scalars() -> None:
+    builder = registry.builder("scalar")
+    builder.output("y", builder.add1("Neg", builder.input("x", TensorType(DType.FLOAT, ()))))
+    session = InferenceSession(tinf_of(builder.build()))
+    for feed in (2.5, np.float32(2.5), np.array(2.5, np.float32)):
+        assert session.run(feed)["y"] == -2.5
+
+
+WIDE = X.astype(np.float64)
+COUNTS = [[1, 2, 3], [4, 5, 6]]
+LISTING = "a: int32[2, 3], b: int32[2, 3]"
+
+
+@pytest.mark.parametrize(
+    ("session", "arguments", "message"),
+    [
+        (TINY, (WIDE,), 'input \'x\' is float64; expected float32; write feeds["x"].astype("float32")'),
+        (TINY, (X.astype(np.uint8),), 'input \'x\' is uint8; expected float32; write feeds["x"].astype("float32")'),
+        (TINY, ({"x": np.array([["a"]])},), "input 'x' is <U1; expected float32"),
+        (TINY, ({"x": None},), "input 'x' is object; expected float32"),
+        (TINY, ({"x": [[1], [2, 3]]},), "input 'x' cannot be made an array: "),
+        (TINY, ({"x": [[1e300, 0, 0]] * 2},), "input 'x' has the number 1e+300, which float32 does not hold"),
+        (TINY, ({"x": [[2**24 + 1, 0, 0]] * 2},), "input 'x' has the number 16777217, which float32 does not hold"),
+        (TINY, ({"x": [[True] * 3] * 2},), "input 'x' is booleans; expected float32"),
+        (
+            TWO[DType.INT32],
+            ({"a": [[2**31] * 3] * 2, "b": COUNTS},),
+            "input 'a' has the number 2147483648, which int32",
+        ),
+        (TWO[DType.INT32], ({"a": [[0.5] * 3] * 2, "b": COUNTS},), "input 'a' is floats; expected int32"),
+        (TWO[DType.INT32], ({"a": COUNTS},), f"input 'b' is missing in feeds; the model's inputs are {LISTING}"),
+        (TWO[DType.INT32], ({"c": COUNTS, 7: 0},), f"unknown input 'c', 7; the model's inputs are {LISTING}"),
+        (
+            TWO[DType.INT32],
+            (COUNTS,),
+            'the model has 2 inputs, which are fed by name; write session.run({"a": …',
+        ),
+        (TINY, (None,), 'feeds are missing; write session.run({"x": …})'),
+        (TINY, (X, ["z"]), "unknown output 'z'; the model's outputs are y"),
+        (TINY, (["z"], X), "unknown output 'z'; the model's outputs are y"),
+        (TINY, (X, "y"), "outputs are given as a list of names, such as ['y'], not "),
+        (TINY, (["y"],), "input 'x' is <U1; expected float32"),
+        (
+            TINY,
+            (np.zeros((4, 3), np.float32),),
+            (
+                "input 'x' has shape [4, 3]; expected [2, 3]. If the model leaves these dimensions open, compile it "
+                'for them: --shape x=4x3, in Python tinyinfer.compile(model, {"x": (4, 3)})'
+            ),
+        ),
+        (TINY, (np.zeros(3, np.float32),), "input 'x' has shape [3]; expected [2, 3]"),
+        (TINY, (np.zeros((0, 3), np.float32),), "input 'x' has shape [0, 3]; expected [2, 3]"),
+    ],
+)
+def test_what_cannot_be_fed(session: InferenceSession, arguments: Any, message: str) -> None:
+    with pytest.raises(FeedError) as error:
+        session.run(*arguments)
+    assert str(error.value).startswith(message)
+
+
+def test_shapes_of_all_plans_are_named() -> None:
+    message = r"input 'x' has shape \[1, 4, 8, 8\]; expected \[1, 4, 9, 9\] or \[1, 4, 12, 12\]\. If"
+    with pytest.raises(FeedError, match=message):
+        InferenceSession(MODEL).run(np.zeros((1, 4, 8, 8), np.float32))
+    several = InferenceSession(tinf_of(add_graph(DType.FLOAT, 2), add_graph(DType.FLOAT, 4)))
+    message = (
+        "go together; the model was compiled for a: float32[2, 3], b: float32[2, 3] or a: float32[4, 3], b: float32"
+    )
+    with pytest.raises(FeedError, match=re.escape(message)):
+        several.run({"a": np.zeros((2, 3), np.float32), "b": np.zeros((4, 3), np.float32)})
+
+
+def test_representations_are_short() -> None:
+    model = tinyinfer.compile(Path(__file__).parent.parent / "examples" / "digits" / "digits.onnx")
+    plan = model.plan
+    for thing in (model, model.file, plan, plan.weights[0], model.optimized[0], model.imported[0].nodes[0]):
+        assert type(thing).__name__ in repr(thing)
+        assert len(repr(thing)) < 200
+    assert len(repr(load_kernels())) < 100
+    assert repr(TINY) == "<InferenceSession tiny: x: float32[2×3] → y: float32[2×5]; wasmtime, simd128>"

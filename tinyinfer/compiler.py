@@ -26,6 +26,9 @@ class CompiledModel:
     optimized: tuple[Graph, ...]
     file: tinf.ModelFile
 
+    def __repr__(self) -> str:
+        return repr(self.file).replace("ModelFile", "CompiledModel", 1)
+
     @property
     def plan(self) -> Plan:
         """The plan for the first set of shapes."""

@@ -69,6 +69,9 @@ class Node:
         (value,) = self.outputs
         return value
 
+    def __repr__(self) -> str:
+        return f"<Node {self.name}: {self.op}>"
+
     def __str__(self) -> str:
         outs = ", ".join(f"{v.name}: {v.type}" for v in self.outputs)
         ins = ", ".join("-" if v is None else v.name for v in self.inputs)
@@ -131,6 +134,9 @@ class Graph:
         for name, value in self.outputs.items():
             if value not in known and not value.is_constant:
                 raise GraphError(f"{self.name}: output {name} is never produced")
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
 
     def __str__(self) -> str:
         heads = [f"{name}: {value.type}" for name, value in self.inputs.items()]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 from weakref import WeakSet
 
 from numpy.typing import ArrayLike
@@ -16,11 +16,14 @@ from tinyinfer.errors import FeedError, PlanError, TinyInferError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines, tinf
 from tinyinfer.wasm_backend.document import DamageError, check_steps
+from tinyinfer.wasm_backend.feeding import by_name, check_feeds, choose_plan
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan
-from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
+from tinyinfer.wasm_backend.session import PlanRunner
 
 ModelSource: TypeAlias = "str | os.PathLike[str] | bytes | CompiledModel | tinf.ModelFile"
+
+Feeds: TypeAlias = "Mapping[str, ArrayLike] | ArrayLike"
 
 
 class InferenceSession:
@@ -118,21 +121,45 @@ class InferenceSession:
     def outputs(self) -> tuple[Binding, ...]:
         return self._file.plans[0].outputs
 
-    def run(self, feeds: Mapping[str, ArrayLike], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+    @overload
+    def run(self, feeds: Feeds, outputs: Sequence[str] | None = None) -> dict[str, Array]: ...
+
+    @overload
+    def run(self, feeds: Sequence[str] | None, outputs: Mapping[str, ArrayLike]) -> list[Array]: ...
+
+    def run(self, feeds: Any, outputs: Any = None) -> dict[str, Array] | list[Array]:
         """Run the model; returns all outputs by name, or those named, as arrays that belong to the caller.
 
+        `feeds` are arrays by name; one array, or list of numbers, where the model has one input. Arrays have the
+        input's element type, or a smaller one of its kind, and its shape. As in onnxruntime, `run(None, feeds)` and
+        `run(["y"], feeds)` return a list, in the order of the names.
         Raises FeedError, which says which feed does not fit and what would, and EngineError when a kernel fails.
         """
-        plan = choose_plan(self._file.plans, feeds)
-        checked = check_feeds(plan.inputs, feeds)
-        known = [b.name for b in plan.outputs]
-        unknown = [name for name in outputs or () if name not in known]
+        if not _are_names(outputs) or (feeds is None and outputs is not None):
+            return list(self._run(outputs, feeds))
+        names = tuple(outputs or self._output_names)
+        return dict(zip(names, self._run(feeds, names)))
+
+    @property
+    def _output_names(self) -> list[str]:
+        return [b.name for b in self.outputs]
+
+    def _run(self, feeds: Any, outputs: Any) -> list[Array]:
+        """The outputs of these names, all if there are none."""
+        named = by_name(self.inputs, feeds)
+        if not _are_names(outputs):
+            raise FeedError(f"outputs are given as a list of names, such as {self._output_names}, not {outputs!r:.60}")
+        unknown = ", ".join(repr(name) for name in outputs or () if name not in self._output_names)
         if unknown:
-            names = ", ".join(map(repr, unknown))
-            raise FeedError(f"unknown output {names}; the model's outputs are {', '.join(known)}")
+            raise FeedError(f"unknown output {unknown}; the model's outputs are {', '.join(self._output_names)}")
+        plan = choose_plan(self._file.plans, named)
+        checked = check_feeds(plan.inputs, named, self._file.plans)
         with self._lock:
             results = self._runner(plan).run(checked)
-        return {name: results[name] for name in outputs or known}
+        return [results[name] for name in outputs or self._output_names]
+
+    def __repr__(self) -> str:
+        return f"<InferenceSession {self.name}: {self._file.plans[0].signature}; {self._engine}, {self._tier}>"
 
     def _runner(self, plan: Plan) -> PlanRunner:
         """The plan in an engine's memory. Only who has the lock may ask for it, and use it."""
@@ -143,6 +170,11 @@ class InferenceSession:
             kernels = kernels_for(self._file, self._tier)
             self._runners[key] = PlanRunner(plan, kernels, self._engine, self._threads)
         return self._runners[key]
+
+
+def _are_names(value: Any) -> bool:
+    """Whether it says which outputs: None, or a list of names."""
+    return value is None or (isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value))
 
 
 _SESSIONS: WeakSet[InferenceSession] = WeakSet()

@@ -26,9 +26,10 @@ from tinyinfer.graph import Graph, Value
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend.engines import check_tier
+from tinyinfer.wasm_backend.feeding import check_feeds, choose_plan
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
-from tinyinfer.wasm_backend.session import PlanRunner, check_feeds, choose_plan
+from tinyinfer.wasm_backend.session import PlanRunner
 
 Expected: TypeAlias = "Sequence[tuple[Binding, Array]]"
 """Places in linear memory and what the reference has there."""

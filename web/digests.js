@@ -13,6 +13,7 @@ export const areDigests = (chunks, size = 0) =>
 export class Digests {
   #chunks;
   #weights;
+  #copy;
   /** What is damaged, if anything: the header, then the chunks. @type {Promise<string>[]} */
   #found = [];
 
@@ -24,6 +25,7 @@ export class Digests {
   constructor(header, digests, weights) {
     this.#chunks = digests.chunks;
     this.#weights = weights;
+    this.#copy = new Uint8Array(Math.min(weights.length, CHUNK));
     const bytes = new TextEncoder().encode(header.replace(digests.header, UNKNOWN));
     this.#compare(bytes, digests.header, "its header has");
   }
@@ -33,12 +35,10 @@ export class Digests {
     for (let at = CHUNK * (this.#found.length - 1); at < this.#weights.length; at += CHUNK) {
       const end = Math.min(at + CHUNK, this.#weights.length);
       if (end > size) break;
-      // A copy: browsers do not hash shared memory.
-      this.#compare(
-        this.#weights.slice(at, end),
-        this.#chunks[at / CHUNK],
-        `bytes ${at} to ${end} of the weights have`,
-      );
+      // A copy, always at the same place: browsers do not hash shared memory, and take theirs before `digest` returns.
+      const bytes = this.#copy.subarray(0, end - at);
+      bytes.set(this.#weights.subarray(at, end));
+      this.#compare(bytes, this.#chunks[at / CHUNK], `bytes ${at} to ${end} of the weights have`);
     }
   }
 

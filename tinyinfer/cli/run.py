@@ -22,7 +22,7 @@ from tinyinfer.ref import interpreter
 from tinyinfer.session import InferenceSession
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import tinf
-from tinyinfer.wasm_backend.session import check_feeds, choose_plan
+from tinyinfer.wasm_backend.feeding import check_feeds, choose_plan
 
 Runner = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 

@@ -11,8 +11,9 @@ from tinyinfer import compiler, frontend, passes
 from tinyinfer.quantization.editing import copy_of
 from tinyinfer.quantization.readers import CalibrationData, read_samples
 from tinyinfer.types import Array
+from tinyinfer.wasm_backend.feeding import check_feeds
 from tinyinfer.wasm_backend.kernel_module import load_kernels
-from tinyinfer.wasm_backend.session import PlanRunner, check_feeds
+from tinyinfer.wasm_backend.session import PlanRunner
 
 Progress = Callable[[int, int, str], None]
 """Told the units done, the units in all (0 when unknown) and what is being done."""

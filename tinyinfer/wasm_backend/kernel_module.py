@@ -46,6 +46,9 @@ class KernelModule:
     sha256: str
     signatures: Mapping[str, tuple[Param, ...]]
 
+    def __repr__(self) -> str:
+        return f"<KernelModule {self.tier}: {len(self.signatures)} kernels, {len(self.wasm):,} bytes>"
+
     def signature(self, name: str) -> tuple[Param, ...]:
         """The parameters of the kernel `name`, in order; raises `KeyError` when there is none."""
         if name not in self.signatures:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from tinyinfer.types import Array, DType
+from tinyinfer.types import Array, DType, TensorType
 from tinyinfer.wasm_backend.memory import PAGE
+
+FEW = 3
+"""Inputs and outputs that a plan's representation names."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Weight:
     """A packed constant and its absolute byte address."""
 
     name: str
-    data: Array
+    data: Array = field(repr=False)
     offset: int
 
 
@@ -107,6 +110,14 @@ class Plan:
     regions: tuple[Region, ...] = ()
     """The arena's buffers; empty in a plan read from a file, which does not need them."""
 
+    def __repr__(self) -> str:
+        return f"<Plan {self.signature}; {len(self.steps)} steps, {self.memory_bytes:,} bytes>"
+
+    @property
+    def signature(self) -> str:
+        """Inputs and outputs with their types, for people: the first few of each."""
+        return f"{_listing(self.inputs)} → {_listing(self.outputs)}"
+
     @property
     def weight_bytes(self) -> int:
         return self.arena_offset - self.weights_offset
@@ -137,3 +148,8 @@ class Plan:
 
 def _show(value: int | float) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listing(bindings: tuple[Binding, ...]) -> str:
+    shown = [f"{b.name}: {TensorType(b.dtype, b.shape)}" for b in bindings[:FEW]]
+    return ", ".join(shown + ["…"] * (len(bindings) > FEW))

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import ArrayLike
 
-from tinyinfer.errors import EngineError, FeedError, PlanError
+from tinyinfer.errors import EngineError
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import engines
 from tinyinfer.wasm_backend.kernel_module import KernelModule
@@ -89,35 +88,3 @@ class PlanRunner:
     def _write(self, offset: int, data: Array) -> None:
         raw = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         self.memory[offset : offset + raw.size] = raw
-
-
-def check_feeds(inputs: Iterable[Binding], feeds: Mapping[str, ArrayLike]) -> dict[str, Array]:
-    """`feeds` as arrays after checking names, element types and shapes; FeedError names what does not fit."""
-    expected = {b.name: b for b in inputs}
-    listing = ", ".join(f"{b.name}: {b.dtype.value}{list(b.shape)}" for b in expected.values())
-    unknown, missing = sorted(set(feeds) - set(expected)), sorted(set(expected) - set(feeds))
-    if unknown:
-        raise FeedError(f"unknown input {', '.join(map(repr, unknown))}; the model's inputs are {listing}")
-    if missing:
-        raise FeedError(f"input {', '.join(map(repr, missing))} is missing in feeds; the model's inputs are {listing}")
-    checked = {}
-    for name, binding in expected.items():
-        array = np.asarray(feeds[name])
-        if array.dtype != binding.dtype.numpy:
-            raise FeedError(f"input {name!r} is {array.dtype}; expected {binding.dtype.value}")
-        if array.shape != binding.shape:
-            raise FeedError(f"input {name!r} has shape {list(array.shape)}; expected {list(binding.shape)}")
-        checked[name] = array
-    return checked
-
-
-def choose_plan(plans: Iterable[Plan], feeds: Mapping[str, ArrayLike]) -> Plan:
-    """The plan made for the shapes of `feeds`; the first one if none fits, so that the error names its shapes."""
-    candidates = list(plans)
-    if not candidates:
-        raise PlanError("the model holds no plan")
-    shapes = {name: np.shape(array) for name, array in feeds.items()}
-    for plan in candidates:
-        if all(shapes.get(b.name) == b.shape for b in plan.inputs):
-            return plan
-    return candidates[0]

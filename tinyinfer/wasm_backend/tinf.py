@@ -72,6 +72,11 @@ class ModelFile:
     kernels: Mapping[str, str]
     metadata: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        first, *others = self.plans
+        more = f" and {len(others)} other sets of shapes" if others else ""
+        return f"<ModelFile {self.name}: {first.signature}{more}; {first.weight_bytes:,} bytes of weights>"
+
 
 def file_order(weights: Iterable[tuple[str, Array]]) -> list[str]:
     """The names in the order in which safetensors stores tensors of these names and element types."""
