@@ -277,6 +277,8 @@ class TestVerify:
         out = run("verify", blots).stdout
         assert cells(out, "Conv")[-1] == "✓ identical"
         assert "bit-identical on wasmtime" in out
+        assert cells(out, "Clip(Conv(x))")[-1].isdigit()
+        assert "the optimised graph computes what the imported one does" in out
 
     def test_wrong_plan_exits_with_1(self, sums: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from tinyinfer import registry

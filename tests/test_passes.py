@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.differential import assert_same_bits, run_hostile
 from tests.graphs import feeds, graphs
 from tests.strategies import seeds
 from tinyinfer import compiler, passes, registry, rewrite
+from tinyinfer.equivalence import compare, first_break
 from tinyinfer.graph import Graph, GraphBuilder, Value
 from tinyinfer.passes.common import merge_equal
 from tinyinfer.passes.examples import conv, matmul, weights
@@ -18,7 +20,7 @@ from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, Clamp, DType, TensorType
 
 ALL_RULES = [rule for rules in passes.RULES.values() for rule in rules]
-EXACT_RULES = [rule for rule in ALL_RULES if rule.exact]
+EXACT_RULES = [rule for rule in ALL_RULES if rule.promise.exact]
 
 
 def reference(graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
@@ -42,12 +44,23 @@ def test_rule_keeps_its_example(rule: rewrite.Rule) -> None:
     after.verify()
     assert [str(n) for n in after.nodes] != [str(n) for n in before.nodes], "the rule does not match its example"
     for seed in range(3):
-        inputs = feeds(before, seed, special=0.2 if rule.exact else 0.0)
-        expected, actual = reference(before, inputs)["y"], reference(after, inputs)["y"]
-        if rule.exact:
-            assert_same_bits(actual, expected, rule.title)
-        else:
-            assert np.abs(actual - expected).max() <= rule.tolerance * np.abs(expected).max()
+        inputs = feeds(before, seed, special=0.2 if rule.promise.exact else 0.0)
+        comparison = compare(before, after, inputs)
+        assert comparison.compared
+        assert comparison.deviations == []
+        if rule.promise.exact:
+            assert_same_bits(reference(after, inputs)["y"], reference(before, inputs)["y"], rule.title)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.title)
+def test_rule_keeps_its_promise_for_any_numbers(rule: rewrite.Rule) -> None:
+    before = build(rule.example)
+    after = rewrite.apply_rules(before, [rule], registry.SEMANTICS)
+    for seed, scale in enumerate([1e-30, 1e-3, 1.0, 30.0, 1e4, 1e30]):
+        inputs = {n: a if a.dtype != np.float32 else a * np.float32(scale) for n, a in feeds(before, seed).items()}
+        assert compare(before, after, inputs).deviations == []
+        hostile = feeds(before, seed, special=0.5)
+        assert compare(before, after, hostile).deviations == []
 
 
 @given(graphs(), seeds())
@@ -74,6 +87,14 @@ def test_pipeline_keeps_random_graphs_within_rounding(graph: Graph, seed: int) -
 def _intermediate(graph: Graph, inputs: dict[str, Array]) -> list[Array]:
     outputs = [a for _, arrays in interpreter.trace(graph, inputs, registry.reference_of) for a in arrays]
     return [a for a in outputs if a.size] or [np.zeros(1)]
+
+
+@given(graphs(), seeds(), st.sampled_from([0.0, 0.1]))
+def test_every_rewrite_keeps_its_promise_on_random_graphs(graph: Graph, seed: int, special: float) -> None:
+    inputs = feeds(graph, seed, special)
+    after = passes.run(graph)
+    comparison = compare(graph, after, inputs)
+    assert comparison.deviations == [], f"{first_break(graph, inputs)}\n{graph}\n{after}"
 
 
 @given(graphs(), seeds())

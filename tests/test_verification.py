@@ -21,10 +21,11 @@ from tinyinfer.bits import same_bits, show
 from tinyinfer.compiler import CompiledModel, lower
 from tinyinfer.errors import EngineError, FeedError
 from tinyinfer.feeds import random_feeds
-from tinyinfer.graph import Graph
+from tinyinfer.graph import Graph, Value
+from tinyinfer.passes.examples import conv, weights
 from tinyinfer.passes.examples import given as placeholder
-from tinyinfer.passes.examples import weights
 from tinyinfer.ref import interpreter
+from tinyinfer.rewrite import Match, P, Target, rule, sweeps
 from tinyinfer.types import Clamp
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Plan
@@ -271,3 +272,65 @@ def test_progress_counts_every_node(sums: CompiledModel) -> None:
     calls: list[tuple[int, int, str]] = []
     tinyinfer.verify(sums, progress=lambda *args: calls.append(args))
     assert calls == [(0, 2, ""), (1, 2, "adds"), (2, 2, "multiplies")]
+
+
+class TestRewrites:
+    """The optimised graph against the imported one."""
+
+    @staticmethod
+    def graph() -> Graph:
+        b = registry.builder("rewritten")
+        y = b.add1("Add", conv(b, placeholder(b, 1, 3, 6, 6)), weights(b, 5, 1, 1, seed=4), name="shift")
+        b.output(
+            "y", b.add1("Clip", b.add1("Exp", b.add1("Clip", y, clamp=Clamp(0.0)), name="grow"), clamp=Clamp(0.0, 9.0))
+        )
+        return b.build()
+
+    def test_promises_that_are_kept(self) -> None:
+        graph = self.graph()
+        report = tinyinfer.verify(compiled(graph, passes.run(graph)))
+        assert report.ok
+        assert report.rewriting.broken == ()
+        assert report.rewriting.compared > 0
+        assert report.rewriting.applied["Add(Conv(x), c[1,C,1,1]) → Conv(x, bias + c)"] == 1
+
+    @pytest.mark.parametrize("exact", [True, False])
+    def test_a_wrong_rewrite_is_named(self, exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that claims to be exact is off by a bit, one that claims to round by a thousandth."""
+
+        @rule("Exp(x) → Exp(x)·(1 + ε)", P("Exp", (), "exp"), placeholder, tolerance=0.0 if exact else 1e-6)
+        def wrong(m: Match, to: Target) -> Value | None:
+            node = m.node("exp")
+            if node.name != "grow":
+                return None
+            factor = to.constant(np.asarray(1 + (2.0**-23 if exact else 1e-3), np.float32), "factor")
+            return to.add("Mul", to.add("Exp", node.inputs[0], like=replace(node, name="grown")), factor, like=node)
+
+        planted = [*passes.PIPELINE]
+        place = next(i for i, step in enumerate(planted) if step.name == "fusion")
+        planted.insert(place, passes.Pass("planted", "", lambda graph: sweeps(graph, [wrong], registry.SEMANTICS)))
+        monkeypatch.setattr(passes, "PIPELINE", planted)
+        graph = self.graph()
+        report = tinyinfer.verify(compiled(graph, passes.run(graph)))
+        assert report.identical
+        assert not report.ok
+        ((where, found),) = report.rewriting.broken
+        assert (where, found.node, found.op) == ("planted", "grow", "Exp")
+        assert found.rewrites == ("Exp(x) → Exp(x)·(1 + ε)",)
+
+    def test_the_graph_as_imported_has_no_rewrites(self) -> None:
+        graph = self.graph()
+        report = tinyinfer.verify(compiled(graph, graph))
+        assert (report.rewriting.compared, report.rewriting.applied) == (0, {})
+
+    def test_an_output_that_is_another_value_is_found(self) -> None:
+        graph = self.graph()
+        wrong = replace(graph, outputs={"y": graph.nodes[-2].output})
+        report = tinyinfer.verify(compiled(graph, wrong))
+        assert [found.node for _, found in report.rewriting.broken] == [graph.nodes[-1].name]
+
+    def test_the_relaxed_tier_is_compared_on_the_arithmetic_that_folded_constants(self) -> None:
+        graph = self.graph()
+        report = tinyinfer.verify(compiled(graph, passes.run(graph)), tiers=["relaxed"])
+        assert report.ok
+        assert report.rewriting.compared > 0

@@ -10,7 +10,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -83,6 +83,35 @@ def _show(value: Any) -> str:
     return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+@dataclass(frozen=True)
+class Promise:
+    """How near a rewrite stays: the same bits, or floats within a share of the largest number that takes part, or bytes
+    within so many quanta.
+    """
+
+    title: str
+    tolerance: float = 0.0
+    quanta: int = 0
+
+    @property
+    def exact(self) -> bool:
+        return not self.tolerance and not self.quanta
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What a rebuilt graph has in the place of a value of the graph before."""
+
+    old: Value
+    new: Value
+    matched: tuple[Value, ...]
+    """Values of the graph before that the rewrite took in, `old` among them."""
+    made: tuple[Value, ...]
+    """Values of the nodes that it added."""
+    promise: Promise | None = None
+    """None: the same bits."""
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Nodes in topological order between named inputs and named outputs."""
@@ -92,6 +121,8 @@ class Graph:
     outputs: Mapping[str, Value]
     nodes: tuple[Node, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    """All that rebuilding changed, in order, since the graph was imported."""
 
     def uses(self) -> Mapping[Value, int]:
         """How often each value is read, counting graph outputs as reads; 0 for one that nothing reads."""
@@ -238,6 +269,15 @@ class GraphBuilder:
         self._inputs.update(graph.inputs)
         self._names.update(value.name for value in graph.inputs.values())
 
+    @property
+    def size(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
+
+    def values_since(self, size: int) -> tuple[Value, ...]:
+        """What the nodes make that came after so many."""
+        return tuple(v for node in self._nodes[size:] for v in node.outputs)
+
     def rebuilt(self, graph: Graph, translate: Translate) -> Graph:
         """The graph with the outputs of `graph`; `graph` itself if it has no other nodes and outputs."""
         outputs = {name: translate(value) for name, value in graph.outputs.items()}
@@ -288,25 +328,36 @@ Translate = Callable[[Value], Value]
 Emit = Callable[[GraphBuilder, Node, Translate], "Sequence[Value] | None"]
 
 
-def rebuild(graph: Graph, semantics: Semantics, emit: Emit) -> Graph:
+Notes = dict[Value, "tuple[Promise, tuple[Value, ...]]"]
+"""By the value that is replaced: what the rewrite promises, and what it matched."""
+
+
+def rebuild(graph: Graph, semantics: Semantics, emit: Emit, notes: Notes | None = None) -> Graph:
     """The graph made by offering every node, in order, to `emit(builder, node, translate)`.
 
     `translate` maps a value of the old graph that is already there to its counterpart. `emit` returns the values that
-    replace the node's outputs, or None to keep the node. Nodes and values that nothing changes are in both graphs;
-    where that is all of them, the result is `graph` itself.
+    replace the node's outputs, or None to keep the node; `notes`, which it may write, go into the changes of the graph.
+    Nodes and values that nothing changes are in both graphs; where that is all of them, the result is `graph` itself.
     """
     builder = GraphBuilder(semantics, graph.name)
     builder.metadata.update(graph.metadata)
     builder.keep_inputs(graph)
     renamed: dict[Value, Value] = {}
+    changes: list[Change] = []
 
     def translate(value: Value) -> Value:
         return renamed.get(value, value)
 
     for node in graph.nodes:
+        before = builder.size
         outputs = emit(builder, node, translate)
         if outputs is None:
             outputs = builder.keep(node, translate)
         if outputs is not node.outputs:
             renamed.update(zip(node.outputs, outputs, strict=True))
-    return builder.rebuilt(graph, translate)
+            made = builder.values_since(before)
+            for old, new in zip(node.outputs, outputs, strict=True):
+                promise, matched = (notes or {}).get(old, (None, (old,)))
+                changes.append(Change(old, new, matched, made, promise))
+    rebuilt = builder.rebuilt(graph, translate)
+    return rebuilt if rebuilt is graph else replace(rebuilt, changes=(*graph.changes, *changes))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from tinyinfer.graph import Graph, GraphBuilder, Node, Semantics, Translate, Value, rebuild
+from tinyinfer.graph import Graph, GraphBuilder, Node, Notes, Promise, Semantics, Translate, Value, rebuild
 from tinyinfer.types import Array
 
 
@@ -35,7 +35,7 @@ class P:
         """The captures of every match with `node` as root."""
         if node.op not in _alternatives(self.ops) or len(node.inputs) < len(self.operands):
             return
-        mine = (found or Match()).with_node(self.name, node)
+        mine = (found or Match()).with_node(self.name, node, self.shared)
         yield from self._operands(node.inputs, scope, mine)
         if len(self.operands) == 2 and scope.semantics.traits(node.op).commutative:
             yield from self._operands(tuple(reversed(node.inputs)), scope, mine)
@@ -77,12 +77,15 @@ class Match:
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+    made: tuple[Value, ...] = ()
+    """What the matched nodes make that nothing else reads."""
 
-    def with_node(self, name: str, node: Node) -> Match:
-        return Match({**self.nodes, name: node}, self.values) if name else self
+    def with_node(self, name: str, node: Node, shared: bool = False) -> Match:
+        nodes = {**self.nodes, name: node} if name else self.nodes
+        return Match(nodes, self.values, self.made if shared else (*self.made, *node.outputs))
 
     def with_value(self, name: str, value: Value) -> Match:
-        return Match(self.nodes, {**self.values, name: value})
+        return Match(self.nodes, {**self.values, name: value}, self.made)
 
     def __getitem__(self, name: str) -> Value:
         return self.values[name]
@@ -123,24 +126,25 @@ Example = Callable[[GraphBuilder], Value]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rewrite. `tolerance` 0 means the bits stay; otherwise max|Δ| ≤ tolerance · max|y| on the example."""
+    """One rewrite, and how near its results stay: the bits, unless it has a `tolerance` or `quanta` (`Promise`)."""
 
     title: str
     pattern: P
     apply: Apply
     example: Example
     tolerance: float = 0.0
+    quanta: int = 0
 
     @property
-    def exact(self) -> bool:
-        return self.tolerance == 0.0
+    def promise(self) -> Promise:
+        return Promise(self.title, self.tolerance, self.quanta)
 
 
-def rule(title: str, pattern: P, example: Example, tolerance: float = 0.0) -> Callable[[Apply], Rule]:
+def rule(title: str, pattern: P, example: Example, tolerance: float = 0.0, quanta: int = 0) -> Callable[[Apply], Rule]:
     """Make a Rule of the function that builds the replacement; it returns None to decline a match."""
 
     def wrap(function: Apply) -> Rule:
-        return Rule(title, pattern, function, example, tolerance)
+        return Rule(title, pattern, function, example, tolerance, quanta)
 
     return wrap
 
@@ -151,32 +155,38 @@ MAX_SWEEPS = 100
 
 def apply_rules(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Graph:
     """`graph` with `rules` applied until none matches, at most `MAX_SWEEPS` times to each node."""
+    for after in sweeps(graph, rules, semantics):
+        graph = after
+    return graph
+
+
+def sweeps(graph: Graph, rules: Sequence[Rule], semantics: Semantics) -> Iterator[Graph]:
+    """The graph each time that `apply_rules` has gone through it."""
     by_root: dict[str, list[Rule]] = defaultdict(list)
     for candidate in rules:
         for op in _alternatives(candidate.pattern.ops):
             by_root[op].append(candidate)
     for _ in range(MAX_SWEEPS):
         if not any(node.op in by_root for node in graph.nodes):
-            return prune(graph)
-        scope = Scope(graph.producers(), graph.uses(), semantics)
-        applied = 0
+            yield prune(graph)
+            return
+        scope, notes = Scope(graph.producers(), graph.uses(), semantics), Notes()
 
         def emit(
-            builder: GraphBuilder, node: Node, translate: Translate, scope: Scope = scope
+            builder: GraphBuilder, node: Node, translate: Translate, scope: Scope = scope, notes: Notes = notes
         ) -> Sequence[Value] | None:
-            nonlocal applied
             for candidate in by_root.get(node.op, ()):
                 for match in candidate.pattern.matches(node, scope):
                     value = candidate.apply(match, Target(builder, translate, node))
                     if value is not None:
-                        applied += 1
+                        notes[node.output] = candidate.promise, match.made
                         return (value,)
             return None
 
-        graph = prune(rebuild(graph, semantics, emit))
-        if not applied:
-            break
-    return graph
+        graph = prune(rebuild(graph, semantics, emit, notes))
+        yield graph
+        if not notes:
+            return
 
 
 @cache
@@ -195,4 +205,4 @@ def prune(graph: Graph) -> Graph:
             kept.append(node)
     if len(kept) == len(graph.nodes):
         return graph
-    return Graph(graph.name, graph.inputs, graph.outputs, tuple(reversed(kept)), graph.metadata)
+    return Graph(graph.name, graph.inputs, graph.outputs, tuple(reversed(kept)), graph.metadata, graph.changes)

@@ -4,11 +4,15 @@ The plan runs node by node. After the steps of a node its outputs are read from 
 reference. Outputs that differ are reported and then replaced by the reference's, so every later node is judged on
 the same inputs as the reference, and one bad node is one report. An output that nothing reads, and whose memory serves
 another one by then, is left out. Last come the copies of results to where callers read them.
+
+The reference runs the optimised graph. The imported one runs beside it, by the reference too, and each rewrite is held
+to its promise (`equivalence`).
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -20,6 +24,7 @@ from numpy.typing import ArrayLike
 from tinyinfer import registry
 from tinyinfer.bits import same_bits, show
 from tinyinfer.compiler import CompiledModel, Shapes, compile
+from tinyinfer.equivalence import Comparison, Deviation, first_break
 from tinyinfer.errors import FeedError
 from tinyinfer.feeds import by_position, random_feeds
 from tinyinfer.graph import Graph, Value
@@ -30,6 +35,9 @@ from tinyinfer.wasm_backend.feeding import check_feeds, choose_plan
 from tinyinfer.wasm_backend.kernel_module import KernelModule, load_kernels
 from tinyinfer.wasm_backend.plan import Binding, Plan, Step
 from tinyinfer.wasm_backend.session import PlanRunner
+
+FOLDING = "simd128"
+"""The tier whose arithmetic constants were folded by, and on which graphs before and after rewriting are compared."""
 
 Expected: TypeAlias = "Sequence[tuple[Binding, Array]]"
 """Places in linear memory and what the reference has there."""
@@ -94,6 +102,18 @@ class OutputDifference:
 
 
 @dataclass(frozen=True)
+class Rewriting:
+    """The optimised graphs compared with the imported ones, both by the reference."""
+
+    applied: Mapping[str, int]
+    """How often each rewrite was applied, by its title."""
+    compared: int
+    """How many of the imported graphs' values were compared: those at which the optimised ones do something else."""
+    broken: tuple[tuple[str, Deviation], ...] = ()
+    """The pass and the place of the first rewrite that does not keep its promise, for each plan that has one."""
+
+
+@dataclass(frozen=True)
 class VerificationReport:
     """The result of `verify`."""
 
@@ -105,6 +125,7 @@ class VerificationReport:
     """All nodes of all plans on the first tier, then on the next one."""
     outputs: tuple[NodeResult, ...]
     """For each plan and tier, the results as callers read them, and the steps that copy them there."""
+    rewriting: Rewriting
     differences: tuple[OutputDifference, ...] = ()
     """One for each final output that had an expected value; computed from the reference's outputs."""
 
@@ -119,8 +140,8 @@ class VerificationReport:
 
     @property
     def ok(self) -> bool:
-        """`identical`, and every expected output within its tolerance."""
-        return self.identical and all(d.ok for d in self.differences)
+        """`identical`, no rewrite that breaks its promise, and every expected output within its tolerance."""
+        return self.identical and not self.rewriting.broken and all(d.ok for d in self.differences)
 
     @property
     def steps(self) -> int:
@@ -167,11 +188,13 @@ def verify(
         raise FeedError("expected outputs belong to given inputs: pass `feeds` too")
     compiled = model if isinstance(model, CompiledModel) else compile(model, shapes)
     pairs = list(zip(compiled.optimized, compiled.file.plans, strict=True))
+    imported = dict(zip(compiled.optimized, compiled.imported, strict=True))
     if feeds is not None:
         chosen = choose_plan(compiled.file.plans, feeds)
         pairs = [pair for pair in pairs if pair[1] is chosen]
     kernels = {tier: kernels_of(engines, tier) for tier in tiers}
     total = sum(len(graph.nodes) for graph, _ in pairs) * len(kernels)
+    comparisons: list[tuple[Graph, Mapping[str, Array], Comparison]] = []
     nodes: list[NodeResult] = []
     outputs: list[NodeResult] = []
     differences: list[OutputDifference] = []
@@ -179,16 +202,35 @@ def verify(
     for module, (graph, plan) in product(kernels.values(), pairs):
         inputs = random_feeds(plan.inputs, seed) if feeds is None else check_feeds(plan.inputs, feeds)
         check = _PlanCheck(graph, plan, engines, module)
-        for result in check.run(inputs):
+        comparison = None
+        if module is next(iter(kernels.values())):
+            comparison = Comparison(imported[graph], graph, inputs)
+            comparisons.append((imported[graph], inputs, comparison))
+        for result in check.run(inputs, comparison if module.tier == FOLDING else None):
             nodes.append(result)
             progress(len(nodes), total, result.name)
         outputs.append(check.deliver())
         if expected is not None:
             wanted = by_position(expected, list(graph.outputs), "output")
             differences.extend(_differences(check.outputs, wanted, rtol, module.tier))
+        if comparison is not None and module.tier != FOLDING:
+            comparison.run(graph, inputs)
     hashes = {tier: module.sha256 for tier, module in kernels.items()}
-    name = compiled.file.name
-    return VerificationReport(name, tuple(engines), hashes, tuple(nodes), tuple(outputs), tuple(differences))
+    rewriting = _rewriting([graph for graph, _ in pairs], comparisons)
+    parts = (tuple(nodes), tuple(outputs), rewriting, tuple(differences))
+    return VerificationReport(compiled.file.name, tuple(engines), hashes, *parts)
+
+
+def _rewriting(
+    graphs: Sequence[Graph], comparisons: Sequence[tuple[Graph, Mapping[str, Array], Comparison]]
+) -> Rewriting:
+    promises = [change.promise for graph in graphs for change in graph.changes if change.promise is not None]
+    broken = []
+    for imported, inputs, comparison in comparisons:
+        if comparison.deviations:
+            broken.append(first_break(imported, inputs) or ("all passes", comparison.deviations[0]))
+    compared = sum(comparison.compared for _, _, comparison in comparisons)
+    return Rewriting(Counter(p.title for p in promises), compared, tuple(broken))
 
 
 def kernels_of(names: Sequence[str], tier: str) -> KernelModule:
@@ -214,15 +256,20 @@ class _PlanCheck:
         self.outputs: dict[str, Array] = {}
         """The reference's final outputs, once `run` is exhausted."""
 
-    def run(self, feeds: Mapping[str, Array]) -> Iterator[NodeResult]:
+    def run(self, feeds: Mapping[str, Array], comparison: Comparison | None = None) -> Iterator[NodeResult]:
+        """Node by node; what the reference computes is given to the comparison with the imported graph."""
         for runner in self._runners.values():
             runner.feed(feeds)
         finals = _Finals(self._graph, feeds)
         reference = interpreter.trace(self._graph, feeds, registry.reference_of, self._tier)
         for (node, arrays), steps, place in zip(reference, self._steps, self._plan.nodes, strict=True):
             finals.take(node.outputs, arrays)
+            if comparison is not None:
+                comparison.take(node, arrays)
             bindings = [(b, a) for b, a in zip(place.outputs, arrays, strict=True) if b is not None]
             yield self._judge(node.name, node.op, steps, bindings)
+        if comparison is not None:
+            comparison.advance()
         self.outputs = finals.arrays()
 
     def deliver(self) -> NodeResult:

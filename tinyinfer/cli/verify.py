@@ -16,7 +16,7 @@ from tinyinfer.cli.options import EngineName, NoOptimize, OnnxModel, Seed, Shape
 from tinyinfer.errors import EngineError
 from tinyinfer.feeds import read_arrays
 from tinyinfer.types import Array
-from tinyinfer.verification import OUTPUTS, NodeResult, VerificationReport
+from tinyinfer.verification import OUTPUTS, NodeResult, Rewriting, VerificationReport
 from tinyinfer.wasm_backend import engines
 
 # More differences than these are counted, not listed.
@@ -61,8 +61,11 @@ def verify(
 ) -> None:
     """Run every step of a model's plan and compare each node with the reference, bit for bit.
 
-    Exit code 0: all bits equal (every NaN counts as one value, +0 and -0 differ). Exit code 1: they are not, and
-    the first element that differs is named.
+    The reference also runs the model as it was imported, and holds every rewrite of the optimiser to its promise: the
+    same bits, or a stated tolerance.
+
+    Exit code 0: all bits equal (every NaN counts as one value, +0 and -0 differ), all promises kept. Exit code 1: they
+    are not, and the first element that differs is named, with the node or the rewrite.
 
     Examples:
 
@@ -125,11 +128,31 @@ def show_report(report: VerificationReport) -> None:
             f"{difference.max_abs:.3g}, {difference.max_rel:.3g} of the largest value (allowed: {difference.rtol:g})",
             "green" if difference.ok else "red",
         )
+    _show_rewriting(report.rewriting)
     if report.identical:
         console.say(
             f"✓ {report.steps:,} steps, {report.elements:,} elements: bit-identical on {', '.join(report.engines)}"
             + (f", tiers {', '.join(report.tiers)}" if report.tiers != ("simd128",) else ""),
             "bold green",
+        )
+
+
+def _show_rewriting(rewriting: Rewriting) -> None:
+    """Print what was rewritten, and whether the optimised graph computes what the imported one does."""
+    if not rewriting.applied:
+        return
+    rows: list[list[console.Cell]] = [[title, count] for title, count in sorted(rewriting.applied.items())]
+    console.show_table("Rewrites, checked against the imported graph", ["rewrite", ">applied"], rows)
+    for where, found in rewriting.broken:
+        title = " or ".join(found.rewrites) or "a rewrite without a name"
+        console.say(f"✗ Broken promise in the pass {where}: {title}, at node {found.node} ({found.op})", "bold red")
+        console.say(f"    {found}", "red")
+    if not rewriting.broken:
+        count = sum(rewriting.applied.values())
+        console.say(
+            f"✓ {count:,} rewrite{'s' if count != 1 else ''}: the optimised graph computes what the imported one does; "
+            f"{rewriting.compared:,} values compared, those of exact rewrites bit for bit",
+            "green",
         )
 
 

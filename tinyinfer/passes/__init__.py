@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tinyinfer import registry, rewrite
@@ -32,11 +32,21 @@ class Pass:
 
     name: str
     purpose: str
-    run: Callable[[Graph], Graph]
+    steps: Callable[[Graph], Iterable[Graph]]
+    """The graph as it is after each step, the last one being the result."""
+
+    def run(self, graph: Graph) -> Graph:
+        for after in self.steps(graph):
+            graph = after
+        return graph
+
+
+def _whole(name: str, purpose: str, run: Callable[[Graph], Graph]) -> Pass:
+    return Pass(name, purpose, lambda graph: [run(graph)])
 
 
 def _rules(name: str, purpose: str, rules: list[rewrite.Rule]) -> Pass:
-    return Pass(name, purpose, lambda graph: rewrite.apply_rules(graph, rules, registry.SEMANTICS))
+    return Pass(name, purpose, lambda graph: rewrite.sweeps(graph, rules, registry.SEMANTICS))
 
 
 INTEGERS = "integers"
@@ -59,13 +69,13 @@ RULES: dict[str, list[rewrite.Rule]] = {
 }
 
 PIPELINE: list[Pass] = [
-    Pass("prune", "drop nodes that no output depends on", rewrite.prune),
-    Pass("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
+    _whole("prune", "drop nodes that no output depends on", rewrite.prune),
+    _whole("merge equal", "compute equal expressions once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
     _rules("identity", "drop shape changes that change nothing, join those that follow each other", identity.RULES),
     _rules(INTEGERS, "compute on bytes what stands between dequantisation and quantisation", quantized.RULES),
     _rules("integer sums", "multiply bytes where the result stays float", quantized.SUMS),
-    Pass("fold", "dequantise the constants that are left", quantized.fold),
-    Pass("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),
+    _whole("fold", "dequantise the constants that are left", quantized.fold),
+    _whole("concatenation", "join parts that belong together", lambda graph: nest(graph, registry.SEMANTICS)),
     _rules(
         "written out",
         "recognise functions and normalisations that exporters write out",
@@ -74,14 +84,14 @@ PIPELINE: list[Pass] = [
     _rules("normalization", "fold BatchNormalization and per-channel scales into weights", normalization.RULES),
     _rules("bias", "fold additions of a per-channel constant into the bias", bias.RULES),
     _rules("padding", "fold zero padding into convolutions", padding.RULES),
-    Pass(
+    _whole(
         "split products",
         "multiply by the columns of each part of a Split",
         lambda graph: attention.split_products(graph, registry.SEMANTICS),
     ),
     _rules("attention", "scale queries instead of scores, add masks inside the product", attention.RULES),
-    Pass("merge masks", "repeat a mask once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
-    Pass(
+    _whole("merge masks", "repeat a mask once", lambda graph: merge_equal(graph, registry.SEMANTICS)),
+    _whole(
         "sharing",
         "read embeddings from the transposed matrix where a product needs that too",
         lambda graph: share_embeddings(graph, registry.SEMANTICS),

@@ -19,7 +19,6 @@ from tinyinfer.passes import quantized_pooling as pooling
 from tinyinfer.passes import quantized_transposed as transposed
 from tinyinfer.passes.examples import PLAIN, given, weights
 from tinyinfer.passes.quantized_patterns import (
-    QUANTUM,
     Computing,
     again,
     along,
@@ -120,7 +119,7 @@ def _points(m: Match) -> dict[str, int]:
     "Quantize(Softmax(Dequantize…)) → Softmax of integers",
     quantized(P("Softmax", (dequantized("x"),), "inner")),
     lambda b: again(b, b.add1("Softmax", real(b, byte_input(b, "x", 3, 9)), axis=1), 1 / 256, 0),
-    QUANTUM,
+    quanta=1,
 )
 def softmax_of_bytes(m: Match, to: Target) -> Value | None:
     """Differences of bytes take the place of those of floats."""
@@ -153,7 +152,7 @@ _COMPUTING: list[Computing] = [
 def _plain(op: str, pattern: P, apply: Apply, example: Example) -> Rule:
     return Rule(
         f"Quantize({op}(Dequantize…)) → {op} of integers", quantized(pattern), apply,
-        lambda b: again(b, example(b)), QUANTUM,
+        lambda b: again(b, example(b)), quanta=1,
     )  # fmt: skip
 
 
@@ -161,7 +160,7 @@ def _clipped(op: str, pattern: P, apply: Apply, example: Example) -> Rule:
     """With a clamp before the quantisation."""
     return Rule(
         f"Quantize(Clip({op}(Dequantize…))) → {op} of integers", quantized(P("Clip", (pattern,), "clip")), apply,
-        lambda b: again(b, b.add1("Clip", example(b), clamp=Clamp(0.0, 6.0))), QUANTUM,
+        lambda b: again(b, b.add1("Clip", example(b), clamp=Clamp(0.0, 6.0))), quanta=1,
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from tinyinfer import scales
 from tinyinfer.graph import GraphBuilder, Node, Value
 from tinyinfer.passes.quantized_patterns import (
-    QUANTUM,
     again,
     byte_input,
     data,
@@ -209,7 +208,7 @@ def quantize_before_resize(m: Match, to: Target) -> Value | None:
         b,
         b.add1("Resize", real(b, byte_input(b, "x", 1, 2, 3, 3), 0.05, 7), **{**DOUBLED, "mode": "linear"}),
     ),
-    QUANTUM,
+    quanta=1,
 )
 def resizing_of_bytes(m: Match, to: Target) -> Value | None:
     """Each axis rounds to bytes: within one quantum for two of them."""

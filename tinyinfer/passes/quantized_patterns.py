@@ -13,8 +13,6 @@ from tinyinfer.rewrite import Apply, Example, Match, P, Target
 from tinyinfer.types import Array, DType, Quantized, TensorType
 
 BYTES = (DType.INT8, DType.UINT8)
-QUANTUM = 1 / 64
-"""Tolerance of the rules that round: the results of the examples reach that many quanta."""
 
 Computing = tuple[str, P, Apply, Example]
 """An operator that computes on bytes: its name, the pattern before the quantisation, what it becomes, an example."""
