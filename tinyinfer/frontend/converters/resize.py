@@ -93,7 +93,7 @@ def _extent(
     if by_size:
         if len(by_size) != len(axes) or min(by_size) < 0:
             raise ctx.error(f"sizes {list(by_size)}; expected {len(axes)} values ≥ 0", ShapeError)
-        if 0 in (x.shape[a] for a in axes):
+        if any(size and not x.shape[a] for a, size in zip(axes, by_size)):
             raise ctx.error(f"X is {x.type}: an empty axis cannot be resized", ShapeError)
         for axis, size, scale in zip(axes, *_fitted(ctx, [x.shape[a] for a in axes], by_size)):
             sizes[axis], scales[axis] = size, scale
@@ -104,11 +104,14 @@ def _extent(
 
 
 def _fitted(ctx: Context, dims: Sequence[int], wanted: Sequence[int]) -> tuple[list[int], list[float]]:
-    """Sizes and scales by keep_aspect_ratio_policy: one common scale unless it is "stretch"."""
+    """Sizes and scales by keep_aspect_ratio_policy: one common scale unless it is "stretch". An axis of nothing has no
+    scale: 1 does."""
     policy = "stretch" if ctx.opset < 18 else ctx.choice("keep_aspect_ratio_policy", *_POLICIES)
-    ratios = [w / d for w, d in zip(wanted, dims)]
     if policy == "stretch":
-        return list(wanted), ratios
+        return list(wanted), [w / d if w and d else 1.0 for w, d in zip(wanted, dims)]
+    if 0 in dims:
+        raise ctx.error(f"the axes have the lengths {list(dims)}: {policy} needs lengths ≥ 1", ShapeError)
+    ratios = [w / d for w, d in zip(wanted, dims)]
     scale = min(ratios) if policy == "not_larger" else max(ratios)
     return [math.floor(scale * d + 0.5) for d in dims], [scale] * len(dims)
 

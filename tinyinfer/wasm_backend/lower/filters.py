@@ -10,6 +10,7 @@ import numpy as np
 from tinyinfer.graph import Value
 from tinyinfer.types import Array
 from tinyinfer.wasm_backend import pack
+from tinyinfer.wasm_backend.lower import window
 from tinyinfer.wasm_backend.lower.linear import pack_rows, panel_count
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import plain, strides_of
@@ -26,7 +27,7 @@ class Filters:
     def of(to: Lowering, w: Value) -> Filters:
         """Weights [A, B, KH, KW]; of a 1-D convolution, with one kernel row."""
         if w.data is not None:
-            return Filters(w.data.reshape(*w.shape[:2], -1, w.shape[-1]), None)
+            return Filters(w.data.reshape(*w.shape[:2], *window.pair(w.shape[2:], 1)), None)
         place = to.strided(w)
         if w.type.rank == 3:
             (a, b, k), (sa, sb, sk) = place.shape, place.strides

@@ -146,7 +146,7 @@ def conv(node: Node, to: Lowering) -> None:
     group: int = node.attrs.get("group", 1)
     filters = w.shape[0]
     right = _right(node, filters, 0)
-    weights = right.w.reshape(*w.shape[:2], -1, w.shape[-1]).transpose(2, 3, 1, 0)
+    weights = right.w.reshape(*w.shape[:2], *window.pair(w.shape[2:], 1)).transpose(2, 3, 1, 0)
     narrow = _fits(right.w) and right.is_small(filters)
     lonely = group == x.shape[1] == filters and group > 1 and right.is_small(filters)
     start = _start(to, zero, right.bias, weights.sum(axis=(0, 1, 2)), node.name)
