@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser_sessions import BOTH, ISOLATED, attempt
+from tests.damage import CHANGES, MODEL, TEXTS, File
 from tests.models import tinf_of, wide_graph
 from tests.website import Site, library, serve
 
@@ -20,6 +21,18 @@ FLIPS = {
     "inside": (HEADER + 2_000_000, "bytes 1048576 to 2097152 of the weights have another SHA-256 than when written"),
     "last": (len(WIDE) - 1, "bytes 3145728 to 3600000 of the weights have another SHA-256 than when written"),
 }
+
+HARMLESS = (
+    # What is not looked at before threads share a step, and then by rules of its own.
+    *("split", "pieces", "width", "extent", "move", "stride", "scratch argument"),
+    # What JavaScript and WebAssembly convert, and names that only people read.
+    *("argument", "metadata", "node", "tensor's name", "tensor's type as a list", "step of six"),
+    # Whatever an array over linear memory can be made of, and feeds and outputs are copied to.
+    *("plans disagree", "two of one name", "shape of", "address before", "output before", "weights beyond"),
+    # Numbers that nobody reads, and depths that JavaScript takes.
+    *("infinite", "digits", "deep and closed"),
+)
+"""How changes begin that a browser may take, since nothing comes of them beyond wrong values."""
 
 
 def flipped(at: int) -> bytes:
@@ -74,3 +87,25 @@ def test_a_kept_model_is_checked_and_fetched_again(worker: bool, page: Page, sit
     site.requests.clear()
     assert attempt(page, site, "return told(create());", worker=worker, cache=True) == "fine"
     assert site.fetched(".tinf") == 1
+
+
+def test_the_rules_of_the_format(page: Page, site: Site) -> None:
+    """Those of Python on which something depends here, each broken by one file."""
+    site.files["right.tinf"] = MODEL
+    for i, change in enumerate(CHANGES.values()):
+        file = File.of(MODEL)
+        change(file)
+        site.files[f"{i}.tinf"] = file.blob()
+    for i, damage in enumerate(TEXTS.values(), len(CHANGES)):
+        file = File.of(MODEL)
+        site.files[f"{i}.tinf"] = file.blob(damage(file.text()))
+    names = ["right", *range(len(CHANGES) + len(TEXTS))]
+    body = f"""const answers = [];
+        for (const name of {names}) answers.push(await told(create({{}}, `/${{name}}.tinf`)));
+        return answers;"""
+    right, *answers = attempt(page, site, body, worker=False, threads=1)
+    assert right == "fine"
+    kinds = [*CHANGES, *TEXTS]
+    refused = {kind for kind, answer in zip(kinds, answers, strict=True) if answer.startswith("PlanError: ")}
+    assert {answer for kind, answer in zip(kinds, answers) if kind not in refused} <= {"fine"}
+    assert {kind for kind in kinds if kind not in refused and not kind.startswith(HARMLESS)} == set()

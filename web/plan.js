@@ -166,6 +166,7 @@ function readModel(header, source) {
     const size = measure(header);
     const { name, metadata, kernels, functions, sha256, chunks } = document;
     need(typeof sha256 === "string" && areDigests(chunks, size), "digests are missing");
+    need(typeof name === "string" && document.plans.every(areCalls), "its name, or the range of a step");
     const plans = document.plans.map((/** @type {any} */ plan) => readPlan(plan, functions, size));
     need(plans.length > 0, "no plan");
     const together = plans.every((/** @type {Plan} */ plan) => plan.weights === plans[0].weights);
@@ -175,6 +176,16 @@ function readModel(header, source) {
     throw new PlanError(`${source}: damaged: ${messageOf(error)}${AGAIN}`);
   }
 }
+
+/**
+ * Whether all steps have a range of work, which ends: the last two arguments.
+ * @param {{steps: [unknown, unknown, unknown[]][], memory: number}} plan
+ */
+const areCalls = ({ steps, memory }) =>
+  steps.every(([, , args]) => {
+    const [from, to] = args.slice(-2);
+    return isCount(from) && isCount(to) && from <= to && to <= memory;
+  });
 
 /** @param {string} text @param {string} source @returns {any} */
 function parseJson(text, source) {

@@ -1,8 +1,9 @@
 """The JSON document of a `.tinf` file: plans as JSON, and the rules that whatever is read has to keep.
 
 Nothing in a file is believed: a plan that has been read holds tensors inside linear memory, names kernels, nodes and
-arguments that are there, and is cut into pieces that exist. `web/plan.js` has the same rules. What rules cannot say,
-whether an address is the right one, is left to WebAssembly: a call reads and writes linear memory alone, or traps.
+arguments that are there, and is cut into pieces that exist. `web/plan.js` has the rules on which something depends
+there. What rules cannot say, whether an address is the right one, is left to WebAssembly: a call reads and writes
+linear memory alone, or traps.
 """
 
 from __future__ import annotations
