@@ -131,6 +131,10 @@ class Network:
             shape = (n, c, *(size // 2 for size in space))
             self.then(self.pick("MaxPool", "AveragePool"), kernel_shape=ones, strides=ones, shape=shape)
 
+    def mean(self) -> None:
+        n, c, *space = self.shape
+        self.then("GlobalAveragePool", shape=(n, c, *[1] * len(space)))
+
     def flatten(self) -> None:
         n, *others = self.shape
         self.then("Flatten", axis=1, shape=(n, int(np.prod(others))))
@@ -238,6 +242,8 @@ def networks(draw: Any) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     for layer in draw(st.lists(st.sampled_from((*layers, *ANYWHERE)), max_size=5)):
         layer(network)
     if pictures and draw(st.booleans()):
+        if draw(st.booleans()):
+            network.mean()
         network.flatten()
         network.gemm()
     elif len(shape) == 3 and not pictures and draw(st.booleans()):

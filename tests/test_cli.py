@@ -169,6 +169,39 @@ class TestRun:
         assert sum(name in out for name in ("zero", "one", "two", "three")) == 2
         assert not any(label in out for label in LABELS)
 
+    def test_what_is_assumed_of_pictures(self, blots: Path, picture: Path) -> None:
+        err = run("run", blots, picture).stderr
+        assert "pictures for 'image': 8×8 gray NCHW, stretched, value = (byte - 0) / 255" in err
+        assert "Warning: mean, std, resize assumed" in err
+        options = ("--mean", "10", "--std", "2", "--resize", "crop")
+        done = run("run", blots, picture, *options)
+        assert "assumed" not in done.stderr
+        assert "8×8 gray NCHW, the largest centre, value = (byte - 10) / 2" in done.stdout
+
+    def test_compile_writes_labels_and_preprocessing(self, blots: Path, picture: Path, tmp_path: Path) -> None:
+        """What the compiled model says by itself is what options make of the ONNX model."""
+        names, target = tmp_path / "names.txt", tmp_path / "x.tinf"
+        names.write_text("one\ntwo\nthree\nfour\n")
+        options = ("--labels", names, "--mean", "10", "--std", "2", "--resize", "crop")
+        assert "Warning" not in run("compile", blots, "-o", target, *options).stderr
+        by_file, by_options = run("run", target, picture), run("run", blots, picture, *options)
+        assert by_file.stdout == by_options.stdout
+        assert by_file.stderr == ""
+        assert cells(by_file.stdout, "three")
+
+    def test_compile_refuses_preprocessing_that_cannot_be(self, blots: Path, sums: Path, tmp_path: Path) -> None:
+        error = run("compile", blots, "--mean", "1,2", "-o", tmp_path / "x.tinf", code=1).stderr
+        assert "mean has 2 values; accepted: 1 or 1" in error
+        error = run("compile", sums, "--mean", "1", "-o", tmp_path / "x.tinf", code=1).stderr
+        assert "input 'a', float32[2, 3], does not have the shape of a picture" in error
+        assert not (tmp_path / "x.tinf").exists()
+
+    def test_labels_of_another_number(self, blots: Path, tmp_path: Path) -> None:
+        names = tmp_path / "names.txt"
+        names.write_text("one\ntwo\n")
+        error = run("compile", blots, "-o", tmp_path / "x.tinf", "--labels", names).stderr
+        assert "has 2 labels; no output has so many classes: scores 1×4" in error
+
     def test_several_pictures_run_in_turn(self, blots: Path, picture: Path, tmp_path: Path) -> None:
         other = tmp_path / "other.png"
         other.write_bytes(picture.read_bytes())

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from tests.commands import cells, complete, run
-from tests.small_models import adder, save
+from tests.small_models import adder, classifier, save
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +89,65 @@ class TestCalibrated:
     def test_keep_accuracy(self, blots: Path, pictures: Path) -> None:
         out = run("quantize", blots, "--calibration", pictures, "--keep-accuracy", "0.5").stdout
         assert "layers left in float: none" in out
+
+
+class TestWhatIsSaid:
+    def test_what_is_assumed_of_pictures(self, blots: Path, pictures: Path) -> None:
+        err = run("quantize", blots, "--calibration", pictures).stderr
+        assert "pictures for 'image': 8×8 gray NCHW, stretched, value = (byte - 0) / 255" in err
+        assert "Warning: mean, std, resize assumed" in err
+        assert "give --mean, --std, --resize" in err
+
+    def test_what_is_stated_is_kept_in_the_file(self, blots: Path, pictures: Path, tmp_path: Path) -> None:
+        """A second quantisation, or a run, of what comes out of the first needs no options."""
+        target, labels = tmp_path / "x.onnx", tmp_path / "labels.txt"
+        labels.write_text("a\nb\nc\nd\n")
+        options = ("--mean", "10", "--std", "2", "--resize", "crop")
+        done = run("quantize", blots, "--calibration", pictures, *options, "--labels", labels, "-o", target)
+        assert "assumed" not in done.stderr
+        assert "value = (byte - 10) / 2" in done.stdout
+        metadata = {p.key: p.value for p in onnx.load(target).metadata_props}
+        assert metadata["tinyinfer.labels"] == "a\nb\nc\nd"
+        assert json.loads(metadata["tinyinfer.preprocess"]) == {
+            "color": "gray", "layout": "NCHW", "width": 8, "height": 8, "mean": [10.0], "std": [2.0], "resize": "crop"
+        }  # fmt: skip
+        done = run("run", target, pictures / "0.png")
+        assert "assumed" not in done.stderr
+        assert cells(done.stdout, "a")
+
+    @pytest.mark.parametrize("mode", [["--dynamic"], ["--weight-only", "int8"]])
+    def test_other_modes_state_it_too(self, blots: Path, mode: list[str]) -> None:
+        run("quantize", blots, *mode, "--mean", "3")
+        metadata = {p.key: p.value for p in onnx.load(blots.parent / "blots.int8.onnx").metadata_props}
+        assert json.loads(metadata["tinyinfer.preprocess"])["mean"] == [3.0]
+        assert metadata["tinyinfer.labels"]
+
+    def test_accuracy(self, blots: Path, pictures: Path) -> None:
+        options = ("--mean", "0", "--std", "255", "--resize", "crop", "--samples", "4")
+        done = run("quantize", blots, "--calibration", pictures, *options)
+        line = next(line for line in done.stdout.splitlines() if line.startswith("accuracy on 4 calibration samples: "))
+        decibels = float(line.partition("SQNR ")[2].partition(" dB")[0])
+        assert decibels > 15
+        assert line.endswith("best class as in float for 4 of 4")
+        assert "Warning" not in done.stderr
+
+    def test_low_accuracy(self, blots: Path, pictures: Path) -> None:
+        """Half of all values are cut off."""
+        done = run("quantize", blots, "--calibration", pictures, "--method", "percentile", "--percentile", "51")
+        assert "Warning: low (expected: 15 dB, and 90% of the best classes)" in done.stderr
+
+    @pytest.mark.parametrize("mode", [["--dynamic"], ["--weight-only", "int8"]])
+    def test_accuracy_without_calibration(self, blots: Path, mode: list[str]) -> None:
+        assert "accuracy on 4 random inputs: SQNR " in run("quantize", blots, *mode).stdout
+
+    def test_tensors_that_stay_float(self, pictures: Path, tmp_path: Path) -> None:
+        """The second convolution gives nothing but zero."""
+        proto = classifier()
+        weights = next(t for t in proto.graph.initializer if t.name == "w1")
+        weights.CopyFrom(numpy_helper.from_array(np.zeros((6, 6, 1, 1), np.float32), "w1"))
+        dead = save(proto, tmp_path / "dead.onnx")
+        err = run("quantize", dead, "--calibration", pictures, "--method", "minmax").stderr
+        assert "left in float, since zero, or not finite, in all calibration data: c1" in err
 
 
 class TestWithoutCalibration:

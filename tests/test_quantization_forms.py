@@ -27,7 +27,7 @@ def data(*shape, count=6):
 def near(proto, quantised, feeds, least=25.0, expected=None):
     """A valid model that compiles, and whose results are near the float model's."""
     onnx.checker.check_model(quantised, full_check=True)
-    actual = tinyinfer.InferenceSession(tinyinfer.compile(quantised)).run(feeds)
+    actual = tinyinfer.InferenceSession(tinyinfer.compile(quantised).to_bytes()).run(feeds)
     for name, want in (expected or oracle(proto, feeds)).items():
         assert sqnr(want, actual[name]) > least, name
 
@@ -297,6 +297,13 @@ class TestWithoutScale:
             assert node_of(quantised, name).input[1] in ("w", "v")
         assert weights_of(quantised, "beside")[0].dtype == np.int8
         near(proto, quantised, data(3, 6)[0])
+
+    def test_nothing_is_left(self) -> None:
+        nodes = [node("Gemm", ["x", "w", "low"], ["d"]), node("Relu", ["d"], ["z"]), node("Gemm", ["z", "w"], ["y"])]
+        constants = {"w": normal(6, 6), "low": np.full(6, -1000, np.float32)}
+        proto = onnx_model(nodes, {"x": (FLOAT, [3, 6])}, constants=constants)
+        with pytest.raises(QuantizationError, match=r"nothing to quantise: 'z' gave no range, being zero"):
+            quantize_static(proto, None, data(3, 6))
 
     def test_it_is_told(self) -> None:
         assert Quantizer(self.proto(-1000.0), data(3, 6)).without_scale == ["z"]

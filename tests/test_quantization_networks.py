@@ -120,7 +120,7 @@ def test_what_is_written_is_right(network, quantiser) -> None:
     assert [i.name for i in quantised.graph.input] == ["x"]
     assert len({n.name for n in quantised.graph.node}) == len(quantised.graph.node)
     Native(quantised).run(samples[0]["x"])
-    actual = tinyinfer.InferenceSession(tinyinfer.compile(quantised)).run(samples[0])
+    actual = tinyinfer.InferenceSession(tinyinfer.compile(quantised).to_bytes()).run(samples[0])
     exact, allowed = model.run(samples[0]["x"]), noise_allowed(model, samples[0]["x"], least)
     for name, want in exact.items():
         assert actual[name].shape == want.shape

@@ -8,7 +8,7 @@ float32.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,48 @@ class Preprocess:
         """A copy with the options that are not None."""
         return replace(self, **{k: v for k, v in options.items() if v is not None})
 
+    def describe(self, dtype: DType = DType.FLOAT) -> str:
+        """One line for people: size, channels, and how bytes become values of an input of this type."""
+        frame = {"stretch": "stretched", "crop": "the largest centre"}.get(
+            self.resize, f"shorter side to {self.resize}, then the centre"
+        )
+        if self.fit:
+            frame = f"drawing framed to {self.fit} pixels"
+        mean, std = (" ".join(f"{v:.6g}" for v in values) for values in (self.mean, self.std))
+        values = "bytes as they are" if dtype is DType.UINT8 else f"value = (byte - {mean}) / {std}"
+        return f"{self.width}×{self.height} {self.color} {self.layout}, {frame}, {values}"
+
+    def unstated(self, metadata: Mapping[str, str], options: Mapping[str, Any], dtype: DType) -> list[str]:
+        """The fields that shape the values and that neither metadata nor options state."""
+        stated = {*_stated(metadata), *(name for name, value in options.items() if value is not None)}
+        asked = ["mean", "std"] if dtype is not DType.UINT8 else []
+        asked += ["resize"] if not self.fit else []
+        return [name for name in asked if name not in stated]
+
+
+def state(metadata: Mapping[str, str], binding: Binding, options: Mapping[str, Any]) -> dict[str, str]:
+    """`metadata` that states the options too: fields of `Preprocess`, those that are None left out.
+
+    ModelError for values that are not accepted, FeedError where the input is no picture.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return dict(metadata)
+    Preprocess.of(metadata, binding).with_options(**given)
+    return {**metadata, PREPROCESS_KEY: json.dumps({**_stated(metadata), **given})}
+
+
+def picture_input(inputs: Sequence[Binding]) -> Binding:
+    """The first input that has the shape of a picture; FeedError, of the first input, where none has."""
+    for binding in inputs:
+        try:
+            _guess(binding)
+        except FeedError:
+            continue
+        return binding
+    _guess(inputs[0])
+    raise AssertionError("the first input has just been refused")
+
 
 def labels_of(metadata: Mapping[str, str]) -> list[str]:
     """The labels in a model's metadata, or none."""
@@ -136,7 +178,9 @@ def _guess(binding: Binding) -> Preprocess:
     )
 
 
-def _parse(text: str, guess: Preprocess) -> Preprocess:
+def _stated(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON object in the metadata; empty where there is none."""
+    text = metadata.get(PREPROCESS_KEY, "{}")
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
@@ -144,6 +188,11 @@ def _parse(text: str, guess: Preprocess) -> Preprocess:
     known = [f.name for f in fields(Preprocess)]
     if not isinstance(given, dict) or set(given) - set(known):
         raise ModelError(f"{PREPROCESS_KEY}: expected a JSON object with some of {', '.join(known)}; got {text}")
+    return given
+
+
+def _parse(text: str, guess: Preprocess) -> Preprocess:
+    given = _stated({PREPROCESS_KEY: text})
     try:
         for name in {"mean", "std"} & set(given):
             given[name] = tuple(map(float, np.atleast_1d(given[name])))

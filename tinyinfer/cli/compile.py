@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from tinyinfer.cli import console
 from tinyinfer.cli.inspect import show_fusions
 from tinyinfer.cli.models import check_target, compile_onnx
 from tinyinfer.cli.options import NoOptimize, OnnxModel, Shapes
+from tinyinfer.cli.pictures import Color, Labels, Layout, Mean, Resize, Std, read_preprocessing, stated
 from tinyinfer.compiler import CompiledModel
 from tinyinfer.wasm_backend.plan import Plan
 
@@ -20,10 +22,22 @@ Output = Annotated[
 ]
 
 
-def compile_(model: OnnxModel, output: Output = None, shape: Shapes = [], no_optimize: NoOptimize = False) -> None:
+def compile_(
+    model: OnnxModel,
+    output: Output = None,
+    shape: Shapes = [],
+    no_optimize: NoOptimize = False,
+    labels: Labels = None,
+    mean: Mean = None,
+    std: Std = None,
+    layout: Layout = None,
+    color: Color = None,
+    resize: Resize = None,
+) -> None:
     """Compile an ONNX model to one .tinf file: packed weights and a static plan of kernel calls.
 
-    The file appears as a whole or not at all.
+    The file appears as a whole or not at all. Labels, and how pictures become inputs, are written into it, so that
+    `tinyinfer run` needs no options.
 
     Examples:
 
@@ -31,10 +45,15 @@ def compile_(model: OnnxModel, output: Output = None, shape: Shapes = [], no_opt
       tinyinfer compile model.onnx --shape image=1x3x224x224
       tinyinfer compile model.onnx --shape tokens=1x128 --shape mask=1x128
       tinyinfer compile model.onnx --shape image=1x3x224x224 --shape image=8x3x224x224   (two plans, one set of weights)
+      tinyinfer compile model.onnx --labels classes.txt --mean 127.5 --std 127.5 --resize crop
     """
     target = output or model.parent / f"{model.stem}.tinf"
     check_target(target)
+    preprocessing = read_preprocessing(mean, std, layout, color, resize)
     compiled = compile_onnx(model, shape, optimize=not no_optimize)
+    plan = compiled.plan
+    metadata = stated(compiled.file.metadata, plan.inputs, preprocessing, labels, plan.outputs)
+    compiled = replace(compiled, file=replace(compiled.file, metadata=metadata))
     nbytes = compiled.save(target)
     console.say(f"{target}: {console.size(nbytes)}, {console.size(len(gzip.compress(compiled.to_bytes())))} gzipped")
     show_compiled(compiled)

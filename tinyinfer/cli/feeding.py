@@ -54,6 +54,13 @@ def read_arguments(arguments: Iterable[str], names: Sequence[str]) -> Given:
     return given
 
 
+def picture_inputs(given: Given, inputs: Sequence[Binding]) -> list[Binding]:
+    """The inputs that pictures are for; those without a name are for the first input without a value."""
+    named = [b for b in inputs if b.name in given.pictures]
+    free = [b for b in inputs if b.name not in given.arrays and b.name not in given.pictures]
+    return [*named, *(free[:1] if given.unnamed else [])]
+
+
 def _suffixes() -> str:
     return ", ".join(sorted(images.SUFFIXES))
 

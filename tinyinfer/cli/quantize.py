@@ -8,20 +8,38 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import onnx
 import typer
+from onnx import helper
 
 from tinyinfer import quantization
 from tinyinfer.cli import console
 from tinyinfer.cli.models import check_target, require_onnx
-from tinyinfer.cli.options import OnnxModel, Shapes, parse_numbers, parse_shapes
-from tinyinfer.cli.run import Color, Layout, Mean, Resize, Std
-from tinyinfer.errors import QuantizationError
+from tinyinfer.cli.options import OnnxModel, Shapes, parse_shapes
+from tinyinfer.cli.pictures import (
+    Color,
+    Labels,
+    Layout,
+    Mean,
+    Resize,
+    Std,
+    read_preprocessing,
+    say_preprocessing,
+    stated,
+)
+from tinyinfer.errors import QuantizationError, TinyInferError
+from tinyinfer.feeds import random_feeds
+from tinyinfer.frontend import reading
 from tinyinfer.quantization import CalibrationMethod, Quantizer, QuantType, Scheme, Sensitivity
-from tinyinfer.quantization.files import Sample, read_calibration
+from tinyinfer.quantization.accuracy import LEAST_AGREEMENT, LEAST_SQNR, compare
+from tinyinfer.quantization.files import FolderSamples, Sample, bound_inputs, read_calibration
 from tinyinfer.quantization.mixed import choose_float_layers
+from tinyinfer.quantization.preparation import prepare
 from tinyinfer.quantization.static import save
 
 LISTED_LAYERS = 10
+# How many random inputs a model is judged by where there is no calibration data.
+RANDOM_SAMPLES = 4
 
 
 class MethodName(str, Enum):
@@ -112,6 +130,7 @@ def quantize(
     weight_only: WeightOnly = None,
     block_size: BlockSize = None,
     shape: Shapes = [],
+    labels: Labels = None,
     mean: Mean = None,
     std: Std = None,
     layout: Layout = None,
@@ -121,13 +140,14 @@ def quantize(
     """Quantise an ONNX model to int8: a smaller file and faster integer kernels.
 
     The result is standard ONNX (QuantizeLinear and DequantizeLinear around float operators), which `tinyinfer compile`
-    and other runtimes read. It appears as a whole or not at all.
+    and other runtimes read. It appears as a whole or not at all, keeps the model's metadata, and states the options for
+    pictures and labels in it. How near it is to the float model is printed.
 
     Examples:
 
       tinyinfer quantize model.onnx --calibration photos/ -o model.int8.onnx
       tinyinfer quantize model.onnx --calibration inputs.npz --method percentile --percentile 99.99
-      tinyinfer quantize model.onnx --calibration photos/ --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375
+      tinyinfer quantize model.onnx --calibration photos/ --mean 127.5 --std 127.5 --resize crop
       tinyinfer quantize model.onnx --calibration photos/ --keep-accuracy 0.99 --report report/
       tinyinfer quantize model.onnx --calibration photos/ --exclude /head/Gemm --exclude /stem/Conv
       tinyinfer quantize model.onnx --dynamic
@@ -137,29 +157,63 @@ def quantize(
     target = output or model.parent / f"{model.stem}.{'int4' if weight_only is WeightsName.INT4 else 'int8'}.onnx"
     check_target(target)
     _check_modes(dynamic, weight_only, calibration, keep_accuracy, report, block_size)
+    shapes = _shapes(shape)
+    preprocessing = read_preprocessing(mean, std, layout, color, resize)
+    metadata = _metadata(model, shapes, preprocessing, labels)
+    data: Sequence[Sample] | None = None
     if weight_only is not None:
         kind = QuantType(weight_only.value)
-        quantization.quantize_weights(model, target, kind, block_size, nodes_to_exclude=exclude)
+        proto = quantization.quantize_weights(model, None, kind, block_size, nodes_to_exclude=exclude)
     elif dynamic:
         kind = QuantType(weight_type.value)
-        quantization.quantize_dynamic(
-            model, target, per_channel=per_channel, weight_type=kind, nodes_to_exclude=exclude
+        proto = quantization.quantize_dynamic(
+            model, None, per_channel=per_channel, weight_type=kind, nodes_to_exclude=exclude
         )
     else:
-        preprocessing = {
-            "mean": parse_numbers(mean, "--mean"), "std": parse_numbers(std, "--std"),
-            "layout": layout, "color": color, "resize": resize,
-        }  # fmt: skip
         assert calibration is not None
-        data = read_calibration(calibration, model, _shapes(shape), preprocessing)[:samples]
+        data = read_calibration(calibration, model, shapes, preprocessing)[:samples]
+        if isinstance(data, FolderSamples):
+            for binding in data.picture_inputs:
+                say_preprocessing(metadata, binding, preprocessing)
         scheme = Scheme(
             QuantType(activation_type.value), QuantType(weight_type.value), per_channel, activation_symmetric=symmetric
         )
         ranges = quantization.Calibration(CalibrationMethod(method.value), percentile)
         equalized = not per_channel if equalize is None else equalize
-        _Static(model, data, scheme, ranges, exclude, bias_correction, equalized).write(target, keep_accuracy, report)
-    before, after = model.stat().st_size, target.stat().st_size
+        static = _Static(model, data, scheme, ranges, exclude, bias_correction, equalized)
+        proto = static.quantise(keep_accuracy, report)
+    helper.set_model_props(proto, metadata)
+    before, after = model.stat().st_size, save(proto, target)
     console.say(f"{target}: {console.size(after)}, {after / before:.2f} of the float model's {console.size(before)}")
+    _say_accuracy(model, proto, data, shapes)
+
+
+def _metadata(
+    model: Path, shapes: Mapping[str, Any], preprocessing: Mapping[str, Any], labels: Path | None
+) -> dict[str, str]:
+    """The model's metadata, with what the options state."""
+    found = {p.key: p.value for p in reading.read(model).proto.metadata_props}
+    given = any(value is not None for value in preprocessing.values())
+    return stated(found, bound_inputs(model, shapes) if given else [], preprocessing, labels)
+
+
+def _say_accuracy(
+    model: Path, quantised: onnx.ModelProto, data: Sequence[Sample] | None, shapes: Mapping[str, Any]
+) -> None:
+    """Run both models, on random inputs where there is no calibration data, and print how near they are."""
+    try:
+        feeds = data or [random_feeds(bound_inputs(model, shapes), seed) for seed in range(RANDOM_SAMPLES)]
+        with console.progress("measuring") as advance:
+            found = compare(prepare(model), quantised, feeds, advance)
+    except TinyInferError as error:
+        console.note(f"accuracy: not measured: {error}")
+        return
+    console.say(f"accuracy on {len(feeds)} {'calibration samples' if data else 'random inputs'}: {found}")
+    if found.is_low:
+        console.note(
+            f"Warning: low (expected: {LEAST_SQNR:g} dB, and {LEAST_AGREEMENT:.0%} of the best classes): calibrate "
+            "with typical inputs, made as the model was trained; try another --method or --keep-accuracy"
+        )
 
 
 def _check_modes(
@@ -198,7 +252,7 @@ class _Static:
     bias_correction: bool
     equalization: bool
 
-    def write(self, target: Path, keep_accuracy: float | None, report: Path | None) -> None:
+    def quantise(self, keep_accuracy: float | None, report: Path | None) -> onnx.ModelProto:
         with console.progress("quantising") as advance:
             quantizer = Quantizer(
                 self.model, self.data, self.scheme, self.calibration, exclude=self.exclude,
@@ -206,13 +260,20 @@ class _Static:
             )  # fmt: skip
             sensitivity = None if report is None else quantization.analyze(quantizer, progress=advance)
             kept = () if keep_accuracy is None else choose_float_layers(quantizer, keep_accuracy, sensitivity)
-            save(quantizer.model(kept), target)
+            quantised = quantizer.model(kept)
+        if quantizer.without_scale:
+            names = quantizer.without_scale
+            listing = ", ".join(names[:LISTED_LAYERS]) + (
+                f" and {len(names) - LISTED_LAYERS} more" * (len(names) > LISTED_LAYERS)
+            )
+            console.note(f"left in float, since zero, or not finite, in all calibration data: {listing}")
         if report is not None and sensitivity is not None:
             _show(sensitivity, kept)
             for path in quantization.write_report(report, sensitivity, kept):
                 console.say(str(path))
         if keep_accuracy is not None:
             console.say(f"layers left in float: {', '.join(kept) or 'none'}")
+        return quantised
 
 
 def _show(sensitivity: Sensitivity, left_in_float: Collection[str]) -> None:

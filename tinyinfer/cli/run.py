@@ -12,9 +12,20 @@ import typer
 
 from tinyinfer import images, registry
 from tinyinfer.cli import console
-from tinyinfer.cli.feeding import read_arguments, runs
+from tinyinfer.cli.feeding import picture_inputs, read_arguments, runs
 from tinyinfer.cli.models import check_target, compile_onnx, input_names, is_compiled, only
-from tinyinfer.cli.options import Model, RunnerName, Shapes, Tier, TierName, parse_numbers
+from tinyinfer.cli.options import Model, RunnerName, Shapes, Tier, TierName
+from tinyinfer.cli.pictures import (
+    Color,
+    Labels,
+    Layout,
+    Mean,
+    Resize,
+    Std,
+    read_labels,
+    read_preprocessing,
+    say_preprocessing,
+)
 from tinyinfer.cli.scores import show_outputs
 from tinyinfer.compiler import CompiledModel
 from tinyinfer.errors import FeedError, ModelError
@@ -37,21 +48,7 @@ Random = Annotated[int | None, typer.Option("--random", metavar="SEED", help="Ra
 Fill = Annotated[float | None, typer.Option(metavar="VALUE", help="One value for all elements of inputs without file.")]
 Engine = Annotated[RunnerName, typer.Option(help="What runs the model; `ref` is the NumPy reference.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.npz", help="Write all outputs.")]
-Labels = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line; default: the model's metadata.")
-]
 Top = Annotated[int | None, typer.Option(metavar="K", min=1, help="How many classes to show; default: 5.")]
-Mean = Annotated[str | None, typer.Option(metavar="M[,M,M]", help="Pictures: value = (byte - mean) / std. Default: 0.")]
-Std = Annotated[str | None, typer.Option(metavar="S[,S,S]", help="Default: 255.")]
-Layout = Annotated[str | None, typer.Option(metavar="NCHW|NHWC", help="Pictures: order of the input's dimensions.")]
-Color = Annotated[str | None, typer.Option(metavar="gray|rgb|bgr", help="Pictures: the channels.")]
-Resize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="stretch|crop|N",
-        help="Pictures of another size: stretch, or cut out the centre, the shorter side scaled to N first.",
-    ),
-]
 
 
 def run(
@@ -73,7 +70,8 @@ def run(
 ) -> None:
     """Run a model and print its outputs: the best classes where they are scores, else a summary.
 
-    Pictures become inputs as the model's metadata states (tinyinfer.preprocess), or as the options say.
+    Pictures become inputs as the model's metadata states (tinyinfer.preprocess), or as the options say; what neither
+    states is assumed, and the command says so.
 
     Examples:
 
@@ -90,14 +88,14 @@ def run(
     given = read_arguments(inputs, names)
     source = compiled or compile_onnx(model, shape, feeds=only(given.arrays, names))
     file = source if isinstance(source, tinf.ModelFile) else source.file
-    preprocessing = {
-        "mean": parse_numbers(mean, "--mean"), "std": parse_numbers(std, "--std"),
-        "layout": layout, "color": color, "resize": resize,
-    }  # fmt: skip
-    wanted = runs(given, choose_plan(file.plans, given.arrays).inputs, file.metadata, preprocessing, random, fill)
+    preprocessing = read_preprocessing(mean, std, layout, color, resize)
+    bindings = choose_plan(file.plans, given.arrays).inputs
+    for binding in picture_inputs(given, bindings):
+        say_preprocessing(file.metadata, binding, preprocessing)
+    wanted = runs(given, bindings, file.metadata, preprocessing, random, fill)
     if output is not None and len(wanted) > 1:
         raise FeedError(f"--output takes the outputs of one run; {len(wanted)} pictures are {len(wanted)} runs")
-    names_of_classes = _read_labels(labels) if labels else images.labels_of(file.metadata)
+    names_of_classes = read_labels(labels) if labels else images.labels_of(file.metadata)
     execute = runner(source, engine, tier.value)
     for one in wanted:
         outputs = execute(one.feeds)
@@ -129,10 +127,3 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     tinf.write_atomically(path, buffer.getvalue())
-
-
-def _read_labels(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise FeedError(f"{path}: labels must be UTF-8 text, one a line: {error}") from None

@@ -1,5 +1,6 @@
 """Post-training quantisation: float ONNX models to int8 and int4 ones, which every ONNX runtime reads."""
 
+from tinyinfer.quantization.accuracy import Accuracy, compare
 from tinyinfer.quantization.dynamic import quantize_dynamic
 from tinyinfer.quantization.insertion import Scheme
 from tinyinfer.quantization.kinds import CalibrationMethod, QuantFormat, QuantType
@@ -11,6 +12,7 @@ from tinyinfer.quantization.static import quantize_static
 from tinyinfer.quantization.weight_only import quantize_weights
 
 __all__ = [
+    "Accuracy",
     "Calibration",
     "CalibrationDataReader",
     "CalibrationMethod",
@@ -21,6 +23,7 @@ __all__ = [
     "Scheme",
     "Sensitivity",
     "analyze",
+    "compare",
     "quantize_dynamic",
     "quantize_static",
     "quantize_weights",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import onnx
+
 from tinyinfer import images
 from tinyinfer.errors import FeedError, QuantizationError
 from tinyinfer.feeds import by_position, read_arrays
@@ -31,6 +33,11 @@ class FolderSamples(Sequence[Sample]):
         self._inputs = {b.name: b for b in inputs}
         self._pictures = pictures
 
+    @property
+    def picture_inputs(self) -> list[Binding]:
+        """The inputs that pictures among the files are for."""
+        return [self._inputs[name] for name in self._pictures]
+
     def __len__(self) -> int:
         return len(self._paths)
 
@@ -50,6 +57,19 @@ class FolderSamples(Sequence[Sample]):
         return {name: images.read_image(path, preprocess, self._inputs[name])}
 
 
+def bound_inputs(model: ModelInput, shapes: Mapping[str, Sequence[int]] | None = None) -> list[Binding]:
+    """The inputs of a model with their shapes, open dimensions bound by `shapes`. Raises ShapeError and ModelError."""
+    source = reading.read(model)
+    types = binding.bind(_declared(source), dict(shapes or {}), source.label)
+    return [Binding(n, t.dtype, t.shape, 0, tuple(range(len(t.shape)))) for n, t in types.items()]
+
+
+def _declared(source: reading.Source) -> list[onnx.ValueInfoProto]:
+    """The inputs in the file that are no constants."""
+    constants = {t.name for t in source.proto.graph.initializer}
+    return [i for i in source.proto.graph.input if i.name not in constants]
+
+
 def read_calibration(
     path: Path,
     model: ModelInput,
@@ -66,13 +86,10 @@ def read_calibration(
     Raises FeedError for files that cannot be read or are something else, QuantizationError for an empty folder.
     """
     source = reading.read(model)
-    constants = {t.name for t in source.proto.graph.initializer}
-    declared = [i for i in source.proto.graph.input if i.name not in constants]
+    declared = _declared(source)
     if path.is_dir():
-        types = binding.bind(declared, dict(shapes or {}), source.label)
-        inputs = [Binding(n, t.dtype, t.shape, 0, tuple(range(len(t.shape)))) for n, t in types.items()]
         metadata = {p.key: p.value for p in source.proto.metadata_props}
-        return _folder(path, inputs, metadata, preprocessing or {})
+        return _folder(path, bound_inputs(model, shapes), metadata, preprocessing or {})
     if path.suffix.lower() not in ARRAYS:
         raise FeedError(f"{path}: not calibration data; accepted: .npz, .npy, or a folder of these and of pictures")
     arrays = by_position(read_arrays(path), [i.name for i in declared], "input")

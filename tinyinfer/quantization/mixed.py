@@ -42,7 +42,10 @@ def choose_float_layers(
     """
     if not 0.0 < accuracy <= 1.0:
         raise QuantizationError(f"the accuracy to keep is {accuracy}; accepted: more than 0, up to 1")
-    output = float_outputs(quantizer)[0]
+    outputs = float_outputs(quantizer)
+    if not outputs:
+        raise QuantizationError("the model has no float output, by which the accuracy to keep could be judged")
+    output = outputs[0]
 
     def results(proto: onnx.ModelProto) -> Results:
         return list(each_sample(proto, [output], quantizer.data, quantizer.progress, "measuring accuracy"))

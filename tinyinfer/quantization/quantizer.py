@@ -65,12 +65,14 @@ class Quantizer:
             selection = select(Editor(self.proto), op_types, self._nodes, self._exclude)
         self._ranges = self._calibrate(selection, calibration)
         self.selection = self._part()
-        self.without_scale = [t for t in selection.tensors if t not in self.selection.group_of]
+        unfit = without_scale(Editor(self.proto), selection, self._ranges, scheme)
+        self.without_scale = [tensor for tensor in selection.tensors if tensor in unfit]
         """Tensors that would be quantised if the calibration data gave them a range other than zero."""
         if not self.selection.nodes:
+            names = ", ".join(map(repr, self.without_scale[:5]))
             raise QuantizationError(
-                f"nothing to quantise: {self.without_scale[0]!r} and all others were zero, or not finite, in all "
-                "calibration data; expected data on which the model computes numbers"
+                f"nothing to quantise: {names} gave no range, being zero, or not finite, in all calibration data, and "
+                "what reads or writes such a tensor stays in float; expected typical inputs"
             )
         self._changes = {}
         if bias_correction:

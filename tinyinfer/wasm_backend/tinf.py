@@ -55,7 +55,9 @@ CHUNK = 1 << 20
 """Bytes of the data section that have one SHA-256."""
 UNKNOWN = "0" * 64
 """What stands in the place of the header's SHA-256 while it is computed."""
-WEIGHT_TYPES = {"F32": "<f4", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U8": "u1", "I8": "i1", "BOOL": "?"}
+WEIGHT_TYPES = {
+    "F32": "<f4", "I64": "<i8", "I32": "<i4", "U32": "<u4", "I16": "<i2", "U8": "u1", "I8": "i1", "BOOL": "?"
+}  # fmt: skip
 """Element types of packed weights, as safetensors and NumPy name them."""
 
 
