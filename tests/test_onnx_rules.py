@@ -138,3 +138,34 @@ def test_shrink_of_integers(dtype: type, lambd: float, bias: float) -> None:
     wide = x.astype(np.float64)
     expected = np.trunc(np.where(wide < -lambd, wide + bias, np.where(wide > lambd, wide - bias, 0))).astype(dtype)
     assert_close(imported(*single("Shrink", [x], lambd=float(lambd), bias=float(bias))), {"y": expected}, 0)
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize(("kernel", "stride", "begin"), [(5, 2, 0), (6, 3, 1), (6, 4, 1)])
+def test_a_window_larger_than_the_map_counts_with_ceil_mode(op: str, kernel: int, stride: int, begin: int) -> None:
+    x = np.arange(1, 5, dtype=np.float32).reshape(1, 1, 4)
+    attrs = {"kernel_shape": [kernel], "strides": [stride], "pads": [begin, 0], "ceil_mode": 1}
+    expected = np.array([[[4 if op == "MaxPool" else 2.5]]], np.float32)
+    assert_close(imported(*single(op, [x], opset=19, **attrs)), {"y": expected}, 0)
+
+
+OPERANDS: list[tuple[str, list[tuple[int, ...]], dict]] = [
+    *((op, [(3, 15), (15,)], {}) for op in ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu", "Equal", "Less")),
+    *((op, [(3, 15), (3, 1), (1, 15)], {}) for op in ("Sum", "Mean", "Max", "Min")),
+    ("MatMul", [(3, 15), (15, 9)], {}),
+    ("Gemm", [(15, 3), (9, 15), (9,)], {"transA": 1, "transB": 1, "alpha": 0.3, "beta": -1.5}),
+    ("Conv", [(1, 2, 15), (3, 2, 3), (3,)], {}),
+    ("ConvTranspose", [(1, 2, 15), (2, 3, 3), (3,)], {"strides": [2]}),
+    ("BatchNormalization", [(1, 15, 2), *[(15,)] * 4], {}),
+    ("InstanceNormalization", [(1, 15, 2), (15,), (15,)], {}),
+    ("LayerNormalization", [(3, 15), (15,), (15,)], {}),
+]
+
+
+@pytest.mark.parametrize(("op", "shapes", "attrs"), OPERANDS)
+def test_an_operand_means_the_same_as_a_constant_and_as_an_input(op: str, shapes: list, attrs: dict) -> None:
+    random = np.random.default_rng(1)
+    inputs = [np.resize(random.permutation(EXTREMES), shape) for shape in shapes]
+    whole = imported(*single(op, inputs, opset=17, **attrs))
+    for fixed in range(len(inputs)):
+        assert_close(imported(*single(op, inputs, [fixed], opset=17, **attrs)), whole, 0)
