@@ -141,8 +141,10 @@ def test_everything_unsupported_is_listed_at_once() -> None:
         "  Export the model without them, or end it before them; docs/operators.md lists what is supported.",
         "5 other things are not supported:",
         "  input 'double' has element type double; …; declare one of them, and remove or change the Cast after it",
-        "  node a (Tile): input 1 (repeats) is 'n', which is only known at run time; …; it follows from "
-        "input 'n': make that a constant, or end the model before this node (and 1 more of this kind)",
+        (
+            "  node a (Tile): input 1 (repeats) is 'n', which is only known at run time; …; it follows from "
+            "input 'n': make that a constant, or end the model before this node (and 1 more of this kind)"
+        ),
         "  node pad (Pad): attribute mode is 'mirror'; …",
         "  node r (Relu): A is int8[2]; …",
         "  node add (Add): tensor 'half' has element type string; …",

@@ -40,6 +40,13 @@ class Bound:
     open: ShapeError | None
     doubtful: frozenset[str]
 
+    def complete(self) -> Mapping[str, TensorType]:
+        """The types where nothing stands in the way; otherwise that is raised."""
+        for error in (*self.refused, self.open):
+            if error is not None:
+                raise error
+        return self.types
+
 
 def bind(inputs: Sequence[ValueInfoProto], shapes: Mapping[str, Sequence[int]], source: str) -> Bound:
     """Static types of `inputs`. `shapes` maps input names to full shapes. Raises ShapeError where they do not fit."""
@@ -92,7 +99,8 @@ def _declared(info: ValueInfoProto, source: str) -> _Input:
     if kind != "tensor_type":
         what = (kind or "no type").replace("_type", "")
         raise UnsupportedError(
-            f"{source}: input {info.name!r} is declared as {what}; accepted: tensors; give its elements as inputs of their own"
+            f"{source}: input {info.name!r} is declared as {what}; accepted: tensors; "
+            "give its elements as inputs of their own"
         )
     tensor = info.type.tensor_type
     dtype = tensors.dtype_of(tensor.elem_type)

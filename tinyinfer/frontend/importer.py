@@ -28,8 +28,9 @@ def load(
     `shapes` binds open dimensions: input name → full shape. A symbolic dimension bound once holds for all inputs; an
     open first dimension defaults to 1. Values keep ONNX's tensor names and nodes ONNX's node names.
 
-    Raises ModelError (not ONNX, truncated, malformed, missing external data), UnsupportedError (all that
-    TinyInfer does not have, at once: operators, attribute values, element types, operands that vary) or ShapeError (open or contradicting dimensions).
+    Raises ModelError (not ONNX, truncated, malformed, missing external data), UnsupportedError (all that TinyInfer does
+    not have, at once: operators, attribute values, element types, operands that vary) or ShapeError (open or
+    contradicting dimensions).
     """
     return _Import(reading.read(model)).run(dict(shapes or {}))
 
@@ -38,9 +39,9 @@ class _Import:
     """The state of one import: tensors by name.
 
     Where a node cannot be converted the import goes on, so that all such nodes are reported together. Its outputs are
-    stood in for by values of the types that the model declares, or of a guess; they, and what is computed from them, are doubtful. Of nodes
-    with doubtful operands only what does not depend on those is reported. Tensors without a stand-in are lost, with
-    all that reads them.
+    stood in for by values of the types that the model declares, or of a guess; they, and what is computed from them,
+    are doubtful. Of nodes with doubtful operands only what does not depend on those is reported. Tensors without a
+    stand-in are lost, with all that reads them.
     """
 
     def __init__(self, source: reading.Source) -> None:
@@ -164,7 +165,9 @@ class _Import:
         for index, output in enumerate(node.output):
             if not output:
                 continue
-            type_ = self._declared.get(output) or (formal and inference.guessed(formal, index, operands))
+            type_ = self._declared.get(output)
+            if type_ is None and formal is not None:
+                type_ = inference.guessed(formal, index, operands)
             if type_ is None or output in self._known or output in self._initializers:
                 self._lost.add(output)
             else:
@@ -221,7 +224,7 @@ class _Import:
             return value
         label = self._source.label
         if name in self._lost:
-            raise problems.Silent(f"{label}: {reader} reads {name!r}, which is not known")
+            raise problems.FollowingError(f"{label}: {reader} reads {name!r}, which is not known")
         if name in self._initializers:
             try:
                 value = self._builder.constant(self._array(self._initializers[name], reader), name)

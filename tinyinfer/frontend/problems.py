@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tinyinfer.errors import TinyInferError, UnsupportedError
@@ -21,7 +20,7 @@ class OperandError(UnsupportedError):
     """Not supported because of what an operand holds, or because only a run tells what it holds."""
 
 
-class Silent(UnsupportedError):
+class FollowingError(UnsupportedError):
     """Follows from a problem that has been reported."""
 
 
@@ -41,7 +40,7 @@ class Problems:
 
     def add(self, error: TinyInferError) -> None:
         """Anything else, as the error that says it. What only follows from other problems is left out."""
-        if not isinstance(error, Silent):
+        if not isinstance(error, FollowingError):
             text = str(error).removeprefix(f"{self.source}: ")
             self._others.setdefault(_kind(text), []).append(text)
 
@@ -103,6 +102,3 @@ class Origins:
             self._of.update(dict.fromkeys(node.outputs, tuple(found)[:MAX_ORIGINS]))
         self._seen = len(self._builder.nodes)
         return self._of.get(value, ())
-
-
-WayOut = Callable[[Value], str]
