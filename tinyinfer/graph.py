@@ -98,7 +98,7 @@ class Promise:
         return not self.tolerance and not self.quanta
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Change:
     """What a rebuilt graph has in the place of a value of the graph before."""
 
