@@ -122,7 +122,7 @@ def find_python(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     """Run tools/find_python.sh with nothing but `path` and no pyenv to look in."""
     environment = {"PATH": str(path), "HOME": str(path), "PYENV_ROOT": str(path)}
     command = ["/bin/sh", str(ROOT / "tools" / "find_python.sh"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the build scripts are POSIX shell")
