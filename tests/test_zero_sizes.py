@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import shape_inference
 
-from tests.onnx_models import oracle, single
+from tests.onnx_models import imported, oracle, single
 from tinyinfer import InferenceSession, compile
 from tinyinfer.types import Array
 
@@ -34,13 +34,17 @@ def agree(
     inferred: onnx.ModelProto = shape_inference.infer_shapes(proto)
     for output, known in zip(proto.graph.output, inferred.graph.output):
         output.type.CopyFrom(known.type)
-    session = InferenceSession(compile(proto))
-    actual, expected = session.run(feeds), oracle(proto, feeds)
-    for name, value in expected.items():
+    for name, value in oracle(proto, feeds).items():
         wanted = np.asarray(value)
-        assert actual[name].shape == wanted.shape
-        assert actual[name].dtype == wanted.dtype
-        np.testing.assert_array_equal(actual[name], wanted)
+        for actual in results(proto, feeds):
+            assert actual[name].shape == wanted.shape
+            assert actual[name].dtype == wanted.dtype
+            np.testing.assert_array_equal(actual[name], wanted)
+
+
+def results(proto: onnx.ModelProto, feeds: dict[str, Array]) -> list[dict[str, Array]]:
+    """What the imported model gives by the reference, and the compiled one when run."""
+    return [imported(proto, feeds), InferenceSession(compile(proto)).run(feeds)]
 
 
 MAPS = [(0, 2, 4, 4), (1, 0, 4, 4), (1, 2, 0, 4)]
@@ -54,6 +58,7 @@ SHAPES = [(0,), (0, 3), (3, 0), (2, 0, 3)]
     [
         ((1, 0, 3, 3), (2, 0, 2, 2)), ((1, 0, 3, 3), (2, 0, 1, 1)), ((1, 0, 3), (2, 0, 2)),
         ((1, 0, 4, 4), (8, 0, 3, 3)), ((0, 2, 3, 3), (2, 2, 2, 2)), ((1, 2, 3, 3), (0, 2, 2, 2)),
+        ((1, 1, 3, 3), (0, 1, 2, 2)),
     ],
 )  # fmt: skip
 def test_conv(x: tuple[int, ...], w: tuple[int, ...], pads: int, constants: tuple[int, ...]) -> None:
@@ -61,9 +66,10 @@ def test_conv(x: tuple[int, ...], w: tuple[int, ...], pads: int, constants: tupl
     inputs = [ones(*x), ones(*w), np.arange(1, 1 + w[0], dtype=np.float32)]
     proto, feeds = single("Conv", inputs, constants, pads=[pads] * 2 * (len(x) - 2))
     proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
-    y = InferenceSession(compile(proto)).run(feeds)["y"]
-    assert y.shape == (x[0], w[0], *(n + 2 * pads - k + 1 for n, k in zip(x[2:], w[2:])))
-    np.testing.assert_array_equal(y, np.broadcast_to(inputs[2].reshape(-1, *[1] * (len(x) - 2)), y.shape))
+    for result in results(proto, feeds):
+        y = result["y"]
+        assert y.shape == (x[0], w[0], *(n + 2 * pads - k + 1 for n, k in zip(x[2:], w[2:])))
+        np.testing.assert_array_equal(y, np.broadcast_to(inputs[2].reshape(-1, *[1] * (len(x) - 2)), y.shape))
 
 
 @pytest.mark.parametrize("constants", [(1, 2), ()])
@@ -75,9 +81,10 @@ def test_conv_transpose(x: tuple[int, ...], w: tuple[int, ...], strides: int, co
     inputs = [ones(*x), ones(*w), np.arange(1, 1 + w[1], dtype=np.float32)]
     proto, feeds = single("ConvTranspose", inputs, constants, strides=[strides] * (len(x) - 2))
     proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
-    y = InferenceSession(compile(proto)).run(feeds)["y"]
-    assert y.shape == (x[0], w[1], *(strides * (n - 1) + k for n, k in zip(x[2:], w[2:])))
-    np.testing.assert_array_equal(y, np.broadcast_to(inputs[2].reshape(-1, *[1] * (len(x) - 2)), y.shape))
+    for result in results(proto, feeds):
+        y = result["y"]
+        assert y.shape == (x[0], w[1], *(strides * (n - 1) + k for n, k in zip(x[2:], w[2:])))
+        np.testing.assert_array_equal(y, np.broadcast_to(inputs[2].reshape(-1, *[1] * (len(x) - 2)), y.shape))
 
 
 def test_integer_convolutions_without_channels() -> None:
@@ -90,8 +97,8 @@ def test_integer_convolutions_without_channels() -> None:
         proto.graph.output[0].type.tensor_type.elem_type = (
             onnx.TensorProto.INT32 if zero == 0 else onnx.TensorProto.UINT8
         )
-        y = InferenceSession(compile(proto)).run(feeds)["y"]
-        np.testing.assert_array_equal(y, np.full((1, 2, 2, 2), zero))
+        for result in results(proto, feeds):
+            np.testing.assert_array_equal(result["y"], np.full((1, 2, 2, 2), zero))
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,8 @@ def _per_channel(
     x: Array, w: Array, bias: Array | None, strides: tuple[int, ...], dilations: tuple[int, ...], multiplier: int
 ) -> Array:
     """Depthwise: every filter reads one channel."""
-    weights = w.reshape(w.shape[0], -1)
     taps = _taps(x, w, strides, dilations)
+    weights = w.reshape(w.shape[0], len(taps))
     n, _, oh, ow = taps[0].shape
     start = np.zeros(w.shape[0], np.float32) if bias is None else bias
     acc = np.broadcast_to(start[:, None, None], (n, w.shape[0], oh, ow)).astype(np.float32)
@@ -152,12 +152,13 @@ def _grouped(
     filters, depth = w.shape[0] // group, w.shape[1]
     taps = _taps(x, w, strides, dilations)
     n, _, oh, ow = taps[0].shape
+    terms = len(taps) * depth
     y = np.empty((n, w.shape[0], oh, ow), np.float32)
     for g in range(group):
         cin, cout = slice(g * depth, (g + 1) * depth), slice(g * filters, (g + 1) * filters)
         rows = np.stack([tap[:, cin].transpose(0, 2, 3, 1) for tap in taps], axis=3)
-        columns = w[cout].transpose(2, 3, 1, 0).reshape(-1, filters)
-        part = arith.dot_rows(rows.reshape(-1, columns.shape[0]), columns, None if bias is None else bias[cout])
+        columns = w[cout].transpose(2, 3, 1, 0).reshape(terms, filters)
+        part = arith.dot_rows(rows.reshape(n * oh * ow, terms), columns, None if bias is None else bias[cout])
         y[:, cout] = part.reshape(n, oh, ow, filters).transpose(0, 3, 1, 2)
     return y
 
