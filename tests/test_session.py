@@ -162,6 +162,22 @@ def test_a_part_that_fails_leaves_no_other_at_work() -> None:
     assert done.is_set()
 
 
+def test_a_run_that_is_interrupted_leaves_its_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that are still at work must not write into the next run."""
+    session = InferenceSession(MODEL, threads=2)
+    (before,) = session._runners.values()
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(before, "execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        session.run(feeds_of(0))
+    monkeypatch.undo()
+    assert differences(session) == 0
+    assert before not in session._runners.values()
+
+
 @pytest.mark.parametrize("tier", ["simd128", "relaxed"])
 def test_traps_name_the_node(tier: str, engine: str) -> None:
     if engine == "wasmer" and tier == "relaxed":

@@ -155,7 +155,11 @@ class InferenceSession:
         plan = choose_plan(self._file.plans, named)
         checked = check_feeds(plan.inputs, named, self._file.plans)
         with self._lock:
-            results = self._runner(plan).run(checked)
+            try:
+                results = self._runner(plan).run(checked)
+            except KeyboardInterrupt:
+                self._runners = {}  # its threads may still be at work, in memory that nobody else uses any more
+                raise
         return [results[name] for name in outputs or self._output_names]
 
     def __repr__(self) -> str:
