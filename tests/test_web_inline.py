@@ -125,5 +125,5 @@ def test_errors_are_the_same(page: Page, site: Site) -> None:
 
 @pytest.mark.parametrize("value", ["1", "null", '"inline"'])
 def test_worker_is_yes_or_no(value: str, page: Page, site: Site) -> None:
-    message = f"TypeError: 'worker' is true or false, not {value.strip(chr(34))}"
+    message = f"TypeError: 'worker' must be boolean, not {value.strip(chr(34))}"
     assert attempt(page, site, f"return await create({{ worker: {value} }});") == message

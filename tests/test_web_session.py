@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser_sessions import shared_tinf
 from tests.damage import with_header
 from tests.differential import assert_same_bits
 from tests.models import add_graph, conv_graph, logic_graph, reference, tinf_of, tiny_graph, wide_graph
+from tests.small_models import adder
 from tests.website import Few, Site, assert_no_workers, library, run_in_browser, serve
 from tinyinfer import InferenceSession
 from tinyinfer.graph import Graph
@@ -308,15 +310,27 @@ TINY = tinf_of(tiny_graph())
 HEADER = 8 + int.from_bytes(TINY[:8], "little")
 
 
+ONNX = "this is an ONNX file, to be compiled with `tinyinfer compile model.onnx -o model.tinf`"
+
+
+def save_onnx() -> bytes:
+    return adder().SerializeToString()
+
+
 JUNK = TINY[:8] + b"\xff" * (len(TINY) - 8)
 NO_PLANS = (2).to_bytes(8, "little") + b"{}"
 UNREADABLE = "not a TinyInfer model, or truncated:"
 DATA = len(TINY) - HEADER
+CUT = shared_tinf(conv_graph())
+CUT_STEP = next(step.split for step in InferenceSession(CUT)._file.plans[0].steps if step.split)
+SPLIT = b"],[%d,%%d" % CUT_STEP.pieces
 DAMAGED = {
     "empty": (b"", f"{UNREADABLE} it has only 0 bytes"),
     "short-header": (TINY[:100], f"{UNREADABLE} the header needs {HEADER - 8} bytes, the file has 92"),
     "short-data": (TINY[:-64], f"{UNREADABLE} the weights need {DATA} bytes, the file has {DATA - 64}"),
-    "web-page": (b"<!doctype html><title>index</title>", f"{UNREADABLE} the header needs"),
+    "web-page": (b" \n<!doctype html><title>index</title>", "not a TinyInfer model: this is HTML (HTTP status 200)"),
+    "onnx": (save_onnx(), f"not a TinyInfer model: {ONNX} (HTTP status 200)"),
+    "bytes": (b"PK\x03\x04" * 10, "not a TinyInfer model: it is damaged"),
     "junk": (JUNK, "not a TinyInfer model, or damaged: its header is not a JSON object"),
     "safetensors": (NO_PLANS, "a safetensors file without TinyInfer plans; make one with `tinyinfer compile`"),
     "version": (
@@ -329,6 +343,7 @@ DAMAGED = {
     "plans": (with_header(TINY, b'\\"plans\\":[', b'\\"plans\\":[],\\"q\\":['), "damaged: no plan"),
     "type": (with_header(TINY, b'\\"float32\\"', b'\\"float16\\"'), "damaged: tensor x of type float16"),
     "place": (with_header(TINY, b"[2,3],1280", b"[2,3],1281"), "damaged: tensor x at 1281"),
+    "split": (with_header(CUT, SPLIT % 1, SPLIT % 0), "damaged: step"),
     "memory": (with_header(TINY, b'\\"memory\\":65536', b'\\"memory\\":65537'), "damaged: memory map"),
 }
 
@@ -376,7 +391,8 @@ def test_model_for_other_kernels(page: Page, site: Site) -> None:
     own = hashlib.sha256(site.files["kernels.simd128.wasm"]).hexdigest()
     assert attempt(page, site, "return await create();") == (
         f"PlanError: tiny was compiled for other kernels (SHA-256 ffffffffffff…, "
-        f"{site.url}/kernels.simd128.wasm has {own[:12]}…); compile it again with this version of TinyInfer"
+        f"{site.url}/kernels.simd128.wasm has {own[:12]}…). Author of this page: compile it again, and upload it with "
+        "index.js and kernels of the same version (`tinyinfer bundle`)"
     )
 
 
@@ -420,7 +436,7 @@ def test_missing_features_are_named(page: Page, site: Site) -> None:
 
 def test_something_that_is_no_model(page: Page, site: Site) -> None:
     assert attempt(page, site, "return await create({}, 7);") == (
-        "TypeError: a model is given by its URL, as ArrayBuffer or as Uint8Array"
+        "TypeError: a model must be a URL, an ArrayBuffer or a Uint8Array, not 7"
     )
 
 

@@ -11,6 +11,7 @@ import math
 import re
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,11 +53,15 @@ class Site:
     files: dict[str, bytes]
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Security-Policy": CSP, **ISOLATION})
     requests: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    """Requests that were answered by 304."""
     cut: dict[str, int] = field(default_factory=dict)
     """Bytes after which the connection breaks, by path."""
     stalled: dict[str, int] = field(default_factory=dict)
     """Bytes after which nothing comes any more, by path."""
     over: threading.Event = field(default_factory=threading.Event)
+    tagged: bool = False
+    """Whether answers carry an ETag, and files that have not changed are not sent again."""
     received: dict[str, bytes] = field(default_factory=dict)
     """Bodies of POST requests by path."""
     url: str = ""
@@ -104,7 +109,7 @@ def visit(browser: Browser, **options: Any) -> Iterator[Page]:
 
 def assert_no_workers(page: Page) -> None:
     """Every Worker of the page has ended; a Worker's end is reported a moment after it was asked for."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 10
     while page.workers and time.monotonic() < deadline:
         page.wait_for_timeout(10)  # milliseconds
     assert page.workers == []
@@ -154,12 +159,17 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         # Head and body leave together; apart, the second would wait for the browser to acknowledge the first.
         wbufsize = -1
         disable_nagle_algorithm = True
+        tag: str | None = None
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].lstrip("/") or "index.html"
             site.requests.append(path)
             content = site.files.get(path)
-            self.answer(404 if content is None else 200, content or b"", PurePosixPath(path).suffix)
+            self.tag = f'"{zlib.crc32(content or b"")}"' if site.tagged else None
+            if self.tag is not None and self.headers["If-None-Match"] == self.tag:
+                site.unchanged.append(path)
+                return self.answer(304, b"", "")
+            return self.answer(404 if content is None else 200, content or b"", PurePosixPath(path).suffix)
 
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
@@ -170,7 +180,9 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", MIME.get(suffix, "application/octet-stream"))
             self.send_header("Content-Length", str(len(content)))
-            self.send_header("Cache-Control", "no-store")
+            self.send_header("Cache-Control", "no-cache" if site.tagged else "no-store")
+            if self.tag is not None:
+                self.send_header("ETag", self.tag)
             for name, value in site.headers.items():
                 self.send_header(name, value)
             try:

@@ -23,6 +23,7 @@ const LAST_PATIENCE = 5000;
  *
  * @typedef {object} Incoming
  * @property {boolean} kept whether it comes from the storage
+ * @property {number} status of the answer that it came with
  * @property {AsyncIterable<Piece> | Iterable<Piece>} pieces
  * @property {Box} box takes pieces back when they are not needed any more
  *
@@ -37,15 +38,21 @@ const LAST_PATIENCE = 5000;
 /**
  * @param {string} url absolute
  * @param {LoadOptions} options
+ * @param {string} [key] the URL that it is kept by
  * @returns {Promise<Incoming>}
  * @throws {ModelError} when it cannot be had, also while its pieces are read
  */
-export async function open(url, options) {
+export async function open(url, options, key = url) {
   const { cache, reload, later } = options;
   const { kept, response } = await (cache && !reload ? choose(url, options) : request(url, options));
   const box = new Box(cache && !kept);
-  if (box.keeps) later.push(() => keep(url, box.content()));
-  return { kept, box, pieces: read(url, response, box, kept ? LAST_PATIENCE : 0, options) };
+  if (box.keeps) later.push(() => keep(key, box.content()));
+  return {
+    kept,
+    box,
+    status: response.status,
+    pieces: read(url, response, box, kept ? LAST_PATIENCE : 0, options),
+  };
 }
 
 /** @param {string} url @param {LoadOptions} options */

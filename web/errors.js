@@ -17,18 +17,18 @@ const KINDS = { TinyInferError, ModelError, PlanError, FeedError, EngineError };
 // Set by name, so that minified code still shows them.
 for (const [name, kind] of Object.entries(KINDS)) kind.prototype.name = name;
 
-/** @typedef {{name: string, message: string}} PlainError an error as a message carries it */
+/** @typedef {{name: string, message: string, cause?: unknown}} PlainError an error as a message carries it */
 
 /** @param {unknown} error @returns {PlainError} */
 export const toPlain = error =>
   error instanceof Error
-    ? { name: error.name, message: error.message }
+    ? { name: error.name, message: error.message, cause: error.cause && `${error.cause}` }
     : { name: "Error", message: `${error}` };
 
 /** @param {PlainError} plain @returns {Error} */
-export function fromPlain({ name, message }) {
+export function fromPlain({ name, message, cause }) {
   const kind = KINDS[name];
-  return kind ? new kind(message) : Object.assign(new Error(message), { name });
+  return kind ? new kind(message, { cause }) : Object.assign(new Error(message), { name });
 }
 
 /** @param {unknown} error @returns {string} */

@@ -32,9 +32,12 @@ const PROBES = {
   secureContext: [() => Boolean(globalThis.isSecureContext), ""],
 };
 
+/** Whether this thread can start Workers: not in service workers, and in shared ones not in every browser. */
+export const hasWorkers = () => typeof Worker === "function";
+
 /** Whether threads can share memory. WebKitGTK calls pages isolated, yet has no SharedArrayBuffer. */
 export function canShare() {
-  return Boolean(globalThis.crossOriginIsolated) && typeof SharedArrayBuffer === "function";
+  return hasWorkers() && Boolean(globalThis.crossOriginIsolated) && typeof SharedArrayBuffer === "function";
 }
 
 /** The address is not one, so no worker starts; the type is asked for all the same. */
@@ -89,7 +92,7 @@ export function chooseThreads(wanted = Math.min(4, Math.ceil((navigator.hardware
   if (wanted === 1 || canShare()) return wanted;
   if (!warned) {
     const why = globalThis.crossOriginIsolated
-      ? "this browser has no SharedArrayBuffer"
+      ? "there is no SharedArrayBuffer or Worker here"
       : "the page is not cross-origin isolated " +
         "(Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp)";
     console.warn(`tinyinfer: one thread instead of ${wanted}: ${why}`);
@@ -108,6 +111,7 @@ export function features() {
  * @throws {EngineError} naming everything that is needed and missing
  */
 export function requireFeatures(workers) {
+  if (workers && !hasWorkers()) throw new EngineError("no Worker can start here: leave out 'worker: true'");
   const needed = workers
     ? [PROBES.webAssembly, PROBES.simd, PROBES.moduleWorker]
     : [PROBES.webAssembly, PROBES.simd];

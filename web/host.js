@@ -12,6 +12,7 @@ import { Sha256 } from "./sha256.js";
  *
  * @typedef {object} Opening
  * @property {string} source the model's name in messages
+ * @property {number} [status] of the HTTP answer that it comes with
  * @property {number} threads how many will run it
  * @property {boolean} shared whether they will share its memory
  * @property {string} [sha256] the only content to accept
@@ -74,7 +75,9 @@ export class Host {
     if (model.kernels[tier] !== kernels.sha256) {
       throw new PlanError(
         `${model.name} was compiled for other kernels (SHA-256 ${short(model.kernels[tier])}, ` +
-          `${kernels.url} has ${short(kernels.sha256)}); compile it again with this version of TinyInfer`,
+          `${kernels.url} has ${short(kernels.sha256)}). Author of this page: compile it again, and upload it with ` +
+          "index.js and kernels of the same version (`tinyinfer bundle`)",
+        { cause: model.kernels[tier] },
       );
     }
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
@@ -143,14 +146,15 @@ class Loader {
   #memory = /** @type {any} */ (undefined);
 
   /** @param {Opening} opening */
-  constructor({ source, threads, shared, sha256 }) {
+  constructor({ source, status, threads, shared, sha256 }) {
     this.#source = source;
     this.#wanted = sha256;
     this.#hash = sha256 ? new Sha256() : undefined;
-    this.#reader = new ModelReader(source, model => {
+    const place = (/** @type {Model} */ model) => {
       this.#memory = allocate(model, threads, shared);
       return new Uint8Array(this.#memory.buffer, model.plans[0].weights, model.size);
-    });
+    };
+    this.#reader = new ModelReader(source, place, status);
   }
 
   /** @param {Uint8Array<ArrayBuffer>} piece */

@@ -8,9 +8,10 @@
  */
 
 import { FeedError, TinyInferError } from "./errors.js";
-import { canShare, chooseThreads, chooseTier, requireFeatures } from "./features.js";
+import { canShare, chooseThreads, chooseTier, hasWorkers, requireFeatures } from "./features.js";
 import { Host } from "./host.js";
 import { load } from "./loading.js";
+import { CREATE, checkOptions, isObject, RUN, wrong } from "./options.js";
 import { sizeOf, TYPES } from "./plan.js";
 import { RemoteHost, serve } from "./remote.js";
 import { isOwnWorker } from "./worker.js";
@@ -28,8 +29,8 @@ export { features } from "./features.js";
  * @typedef {{name: string, isTensor: true, type: DataType, shape: readonly number[]}} ValueMetadata
  *
  * @typedef {object} CreateOptions
- * @property {boolean} [worker] whether the session gets a Worker of its own (default), so that its runs block nobody;
- *   `false` runs it in the calling thread, which starts sooner and saves the way to a Worker and back
+ * @property {boolean} [worker] whether the session gets a Worker of its own (default where one can be started), so that its
+ *   runs block nobody; `false` runs it in the calling thread, which starts sooner and saves the way to a Worker and back
  * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
  * @property {boolean} [cache] keep model and kernels in the browser's cache storage; default true
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
@@ -59,10 +60,14 @@ export class Tensor {
    * @param {Data | ArrayLike<number> | ArrayLike<bigint> | ArrayLike<boolean>} data not copied if it is of the type's array class
    * @param {readonly number[]} [dims] default: one dimension
    */
-  constructor(type, data, dims = [data.length]) {
+  constructor(type, data, dims = [data?.length]) {
+    if (!(data?.length >= 0)) throw wrong("'data'", "array", data);
+    if (!Object.keys(TYPES).includes(type))
+      throw new TypeError(
+        `Unsupported tensor type: ${String(type)}. Supported: ${Object.keys(TYPES).join(", ")}.`,
+      );
     const array = TYPES[type];
-    if (!array)
-      throw new TypeError(`Unsupported tensor type: ${type}. Supported: ${Object.keys(TYPES).join(", ")}.`);
+    if (!Array.isArray(dims)) throw wrong("'dims'", "array", dims);
     if (!dims.every(n => Number.isSafeInteger(n) && n >= 0)) throw new RangeError(`Invalid dims: [${dims}].`);
     if (ArrayBuffer.isView(data) && !(data instanceof array)) {
       throw new TypeError(`A ${type} tensor needs a ${array.name}, not a ${data.constructor.name}.`);
@@ -101,22 +106,11 @@ export class InferenceSession {
    * @throws {ModelError} a file cannot be loaded
    * @throws {PlanError} the model is damaged, of another version or made for other kernels
    */
-  static async create(
-    model,
-    {
-      worker = true,
-      onProgress,
-      cache = true,
-      sha256,
-      tier = "simd128",
-      threads,
-      wasmUrl,
-      signal,
-      transfer,
-    } = {},
-  ) {
+  static async create(model, options = {}) {
+    checkOptions(options, CREATE);
+    const { onProgress, cache = true, sha256, tier = "simd128", wasmUrl, signal, transfer } = options;
+    const { worker = hasWorkers(), threads } = options;
     signal?.throwIfAborted();
-    if (typeof worker !== "boolean") throw new TypeError(`'worker' is true or false, not ${worker}`);
     if (wasmUrl && tier === "auto") throw new TypeError("'wasmUrl' needs a 'tier': 'simd128' or 'relaxed'");
     const chosen = chooseTier(tier);
     const used = chooseThreads(threads);
@@ -205,14 +199,18 @@ export class InferenceSession {
    * @returns {Promise<Record<string, Tensor>>}
    * @throws {FeedError} naming the feed or fetch that does not fit, and what would
    */
-  async run(feeds, fetches = this.outputNames, { transfer = false } = {}) {
+  async run(feeds, fetches = this.outputNames, options = {}) {
+    checkOptions(options, RUN);
     const plan = this.#choose(feeds);
+    if (!isObject(fetches) || !Object.keys(fetches).length)
+      throw wrong("'fetches'", `names of outputs (${this.outputNames}), or Tensors by such names`, fetches);
     /** @type {Record<string, Tensor | null>} */
     const given = Array.isArray(fetches) ? Object.fromEntries(fetches.map(name => [name, null])) : fetches;
     const names = Object.keys(given);
     const bindings = names.map(name => this.#output(plan, name, given[name]));
     const into = names.map(name => given[name]?.data);
-    const { outputs, ms } = await this.#host.run(plan, this.#arrays(plan, feeds), names, into, transfer);
+    const arrays = this.#arrays(plan, feeds);
+    const { outputs, ms } = await this.#host.run(plan, arrays, names, into, options.transfer ?? false);
     this.runTime = ms;
     const tensors = bindings.map(({ name, type, shape }, i) => [
       name,
@@ -243,6 +241,8 @@ export class InferenceSession {
   #choose(feeds) {
     if (this.#ended) throw this.#ended;
     const plans = this.#model.plans;
+    if (!isObject(feeds) || Array.isArray(feeds) || feeds instanceof Tensor)
+      throw wrong("'feeds'", `Tensors by the names of inputs (${list(plans[0].inputs)})`, feeds);
     checkFeeds(feeds, plans);
     const plan = plans.findIndex(({ inputs }) =>
       inputs.every(({ name, shape }) => same(feeds[name].dims, shape)),
@@ -284,11 +284,17 @@ function toSource(model) {
   if (typeof model === "string" || model instanceof URL) return absolute(model);
   if (model instanceof ArrayBuffer) return new Uint8Array(model);
   if (ArrayBuffer.isView(model)) return new Uint8Array(model.buffer, model.byteOffset, model.byteLength);
-  throw new TypeError("a model is given by its URL, as ArrayBuffer or as Uint8Array");
+  throw wrong("a model", "a URL, an ArrayBuffer or a Uint8Array", model);
 }
 
 /** @param {string | URL} url */
-const absolute = url => new URL(url, globalThis.document?.baseURI ?? location.href).href;
+function absolute(url) {
+  try {
+    return new URL(url, globalThis.document?.baseURI ?? location.href).href;
+  } catch {
+    throw new TypeError(`'${url}' is not a URL`);
+  }
+}
 
 /** @param {Binding} binding @returns {ValueMetadata} */
 const describe = ({ name, type, shape }) => ({ name, isTensor: true, type, shape });
@@ -330,7 +336,8 @@ function check(what, tensor, type, shapes, missing = "is not a Tensor") {
     if (tensor === undefined) return missing;
     if (!tensor?.type) return "is not a Tensor";
     if (tensor.type !== type || !(tensor.data instanceof TYPES[type])) return `has type ${tensor.type}`;
-    return shapes.some(shape => same(tensor.dims, shape)) ? "" : `has shape [${tensor.dims}]`;
+    if (!shapes.some(shape => same(tensor.dims, shape))) return `has shape [${tensor.dims}]`;
+    return tensor.data.length === sizeOf(tensor.dims) ? "" : "has no data any more";
   };
   const found = problem();
   const expected = () => [...new Set(shapes.map(shape => `${type}[${shape}]`))].join(" or ");

@@ -2,8 +2,9 @@
 /** Model and kernels are fetched at the same time, while a Worker starts if there is one, and handed over as they come. */
 
 import { Box, open, PIECE } from "./cache.js";
-import { EngineError, messageOf } from "./errors.js";
+import { EngineError, ModelError, messageOf } from "./errors.js";
 import { join } from "./pieces.js";
+import { kindOf } from "./plan.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
 import { Standstill, Watch } from "./watch.js";
@@ -36,6 +37,8 @@ const LATER = 200;
  * @throws {ModelError} also when loading does not get on
  */
 export async function load({ model, transfer, sha256, tier, threads, shared, wasmUrl }, options, host) {
+  /** The SHA-256 of the kernels to fetch past all caches. @type {unknown} */
+  let wanted;
   let kept = false;
   let attempts = 0;
   /** @type {Promise<Promise<void>[]> | undefined} */
@@ -44,14 +47,17 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
     const number = ++attempts;
     /** @type {(() => void)[]} */
     const later = [];
-    const find = async (/** @type {string} */ url) => {
-      const file = await watch.during(url, open(url, { ...options, signal: watch.signal, reload, later }));
+    const find = async (/** @type {string} */ key, url = key) => {
+      const file = await watch.during(
+        key,
+        open(url, { ...options, signal: watch.signal, reload, later }, key),
+      );
       kept ||= file.kept;
-      return { box: file.box, pieces: watch.each(url, file.pieces) };
+      return { ...file, pieces: watch.each(key, file.pieces) };
     };
-    const kernels = find(wasmUrl).then(async file => {
+    const kernels = find(wasmUrl, byHash(wasmUrl, wanted)).then(async file => {
       const bytes = await collect(file);
-      return watch.during("the compiler", compile(bytes, shared));
+      return watch.during("the compiler", compile(bytes, shared, wasmUrl, file.status));
     });
     const send = async () => {
       if (typeof model !== "string") {
@@ -61,8 +67,9 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
         buffer ??= handOver({ box, pieces: cut(model, transfer, box) }, opening, host, watch, () => false);
         return buffer;
       }
-      const opening = { source: model, threads, shared, sha256 };
-      return handOver(await find(model), opening, host, watch, () => number < attempts);
+      const file = await find(model);
+      const opening = { source: model, status: file.status, threads, shared, sha256 };
+      return handOver(file, opening, host, watch, () => number < attempts);
     };
     const [compiled, taken] = await Promise.all([kernels, send()]);
     watch.signal.throwIfAborted();
@@ -79,11 +86,15 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
     return await watched(false);
   } catch (error) {
     // What was kept may be damaged, or model and kernels of different versions after a new deployment.
-    const mayHelp = kept || error instanceof Standstill;
+    wanted = /** @type {any} */ (error).cause;
+    const mayHelp = kept || wanted || error instanceof Standstill;
     if (!mayHelp || options.signal.aborted) throw error;
     return watched(true);
   }
 }
+
+/** An address that no cache has other kernels for. @param {string} url @param {unknown} sha256 */
+const byHash = (url, sha256) => (sha256 ? `${url}${url.includes("?") ? "&" : "?"}sha256=${sha256}` : url);
 
 /**
  * @param {Pick<Incoming, "pieces" | "box">} file
@@ -144,8 +155,11 @@ async function collect({ pieces, box }) {
  * The module is only to be used once its hash is known to be the right one; it is compiled meanwhile.
  * @param {Uint8Array<ArrayBuffer>} file
  * @param {boolean} shared whether its memory is
+ * @param {string} source in messages
+ * @param {number} status of the HTTP answer that it came with
  */
-async function compile(file, shared) {
+async function compile(file, shared, source, status) {
+  if (file[0] || file[1] !== 97) throw new ModelError(`${source}: not the kernels: ${kindOf(file, status)}`);
   const hash = hashOf(file);
   const bytes = shared ? file.slice() : file;
   if (shared) share(bytes);

@@ -69,6 +69,7 @@ const isCount = n => Number.isSafeInteger(n) && /** @type {number} */ (n) >= 0;
  */
 export class ModelReader {
   #source;
+  #status;
   #place;
   /** What has come of the header. @type {Uint8Array<ArrayBuffer>[]} */
   #pieces = [];
@@ -85,9 +86,11 @@ export class ModelReader {
   /**
    * @param {string} source its name in error messages
    * @param {(model: Model) => Uint8Array} place makes room for `model.size` bytes of weights
+   * @param {number} [status] of the HTTP answer that the file came with
    */
-  constructor(source, place) {
+  constructor(source, place, status) {
     this.#source = source;
+    this.#status = status;
     this.#place = place;
   }
 
@@ -120,7 +123,7 @@ export class ModelReader {
     if (this.#needed === 8) {
       const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
       if (length > LONGEST_HEADER)
-        throw this.#truncated(`the header needs ${length} bytes, at most ${LONGEST_HEADER} are allowed`);
+        throw new PlanError(`${this.#source}: not a TinyInfer model: ${kindOf(start, this.#status)}`);
       this.#needed += Math.max(length, 1);
       return;
     }
@@ -169,8 +172,9 @@ function readModel(header, source) {
     need(typeof name === "string" && document.plans.every(areCalls), "its name, or the range of a step");
     const plans = document.plans.map((/** @type {any} */ plan) => readPlan(plan, functions, size));
     need(plans.length > 0, "no plan");
-    const together = plans.every((/** @type {Plan} */ plan) => plan.weights === plans[0].weights);
-    need(together, "its plans disagree on where the weights lie");
+    const common = (/** @type {Plan} */ plan) => plan.weights + inputsOf(plan);
+    const alike = plans.every((/** @type {Plan} */ plan) => common(plan) === common(plans[0]));
+    need(alike, "its plans disagree on where the weights lie, or on inputs");
     return { name, metadata, kernels, plans, size, digests: { header: sha256, chunks } };
   } catch (error) {
     throw new PlanError(`${source}: damaged: ${messageOf(error)}${AGAIN}`);
@@ -195,6 +199,23 @@ function parseJson(text, source) {
   } catch {}
   throw new PlanError(`${source}: not a TinyInfer model, or damaged: its header is not a JSON object`);
 }
+
+/**
+ * What a file seems to be that is not what it should be.
+ * @param {Uint8Array} bytes
+ * @param {number} [status] of the HTTP answer that it came with
+ */
+export function kindOf(bytes, status) {
+  // An ONNX file begins with the version of its format, then come its producer or the graph.
+  const onnx = bytes[0] === 8 && bytes[1] < 32 && bytes[2] % 8 === 2;
+  const kind = bytes.find(byte => byte > 32) === 60 ? "this is HTML" : onnx ? ONNX : "it is damaged";
+  return status ? `${kind} (HTTP status ${status})` : kind;
+}
+
+const ONNX = "this is an ONNX file, to be compiled with `tinyinfer compile model.onnx -o model.tinf`";
+
+/** The names and types of a plan's inputs. @param {Plan} plan */
+const inputsOf = ({ inputs }) => JSON.stringify(inputs.map(({ name, type }) => [name, type]));
 
 /** @param {unknown} condition @param {string} what */
 function need(condition, what) {
@@ -230,9 +251,11 @@ function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory, scrat
     inputs: inputs.map((/** @type {any} */ b) => readBinding(b, memory)),
     outputs: outputs.map((/** @type {any} */ b) => readBinding(b, memory)),
     steps: steps.map((/** @type {any} */ [index, node, args, split, scratch], /** @type {number} */ i) => {
-      need(typeof functions[index] === "string" && nodes[node], `step ${i}`);
-      // Number() also reads the names of the floats that JSON lacks.
-      return { kernel: functions[index], node, args: args.map(Number), split, scratch };
+      args = args.map(Number); // which also reads the names of the floats that JSON lacks
+      const known = typeof functions[index] === "string" && Array.isArray(nodes[node]);
+      const fits = (!split || canCut(args, split)) && (scratch === undefined || scratch in args);
+      need(known && fits, `step ${i}`);
+      return { kernel: functions[index], node, args, split, scratch };
     }),
     nodes,
     weights,
@@ -240,6 +263,24 @@ function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory, scrat
     memory,
     scratch: each,
   };
+}
+
+/**
+ * Whether a step can be cut as its plan says: into how many pieces at most, units of which width, and either its last
+ * two arguments, a range, or the argument that is its extent, with the arguments that move and their bytes.
+ * @param {number[]} args
+ * @param {number[]} split
+ */
+function canCut(args, [most, width, extent, ...moves]) {
+  const [from, to] = extent === undefined ? args.slice(-2) : [0, args[extent]];
+  return (
+    [most, width, from, to, ...moves].every(isCount) &&
+    Math.min(most, width) > 0 &&
+    from <= to &&
+    to <= 2 ** 32 &&
+    moves.length % 2 === 0 &&
+    moves.every((at, i) => i % 2 || at in args)
+  );
 }
 
 /** @param {any} binding @param {number} memory @returns {Binding} */

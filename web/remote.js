@@ -5,7 +5,7 @@ import { EngineError, fromPlain, toPlain } from "./errors.js";
 import { Host } from "./host.js";
 import { buffersOf, like, Places, touch } from "./places.js";
 import { join } from "./threads.js";
-import { startWorker } from "./worker.js";
+import { hold, startWorker } from "./worker.js";
 
 /**
  * @typedef {import("./host.js").Created} Created
@@ -160,13 +160,16 @@ export function serve() {
   const host = new Host(error => {
     throw error; // in an event, so that it becomes an error of this Worker
   });
+  const holding = hold();
   self.onmessageerror = () => {
     throw new EngineError("a message cannot be read (is there too little memory?)");
   };
   self.onmessage = async (
     /** @type {MessageEvent<Call | {join: import("./threads.js").Membership}>} */ { data },
   ) => {
-    if ("join" in data) return join(data.join);
+    const last = "join" in data; // a thread hears of nothing after that
+    if (last || data.call === "create") await holding;
+    if (last) return join(data.join);
     const { id } = data;
     try {
       const { result, transfer = [] } = await answer(host, data);

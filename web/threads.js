@@ -4,6 +4,7 @@
  * none is left, and goes on when all are done. A thread that is late finds nothing left to take; nobody waits for it.
  */
 
+import { EngineError } from "./errors.js";
 import { startWorker } from "./worker.js";
 
 /**
@@ -24,6 +25,8 @@ import { startWorker } from "./worker.js";
 
 /** Looks at words before a thread sleeps: some tens of microseconds, as long as it would take to wake it. */
 const SPINS = 20000;
+/** Milliseconds after which a page's own thread gives up another that does not get on with its piece. */
+const LIMIT = 60_000;
 /** Words from one that a thread writes to the next: two cache lines, since they are fetched in pairs. */
 const LINE = 32;
 
@@ -68,7 +71,7 @@ function cut(args, [most, width, extent, ...moves], threads) {
     const calls = [];
     const end = Math.floor(((i + 1) * units) / count);
     for (let unit = Math.floor((i * units) / count); unit < end; ) {
-      const next = Math.min(unit + Math.max((end - unit) >> 1, least), end);
+      const next = Math.min(unit + Math.max(Math.floor((end - unit) / 2), least), end);
       calls.push(call(unit * width, Math.min(next * width, size)));
       unit = next;
     }
@@ -243,8 +246,15 @@ export class Team {
    */
   #until(word, n, least) {
     const words = this.#words;
+    let start = 0;
     for (let spins = 0; !this.#reached(word, n, least); spins++) {
-      if (spins < SPINS || !this.#mayWait) continue;
+      if (spins < SPINS) continue;
+      if (!this.#mayWait) {
+        start ||= performance.now();
+        if (performance.now() - start > LIMIT) throw new EngineError("a thread hangs");
+        spins = 0;
+        continue;
+      }
       const event = Atomics.load(words, EVENT);
       Atomics.add(words, SLEEPERS, 1);
       if (!this.#reached(word, n, least)) Atomics.wait(words, EVENT, event);

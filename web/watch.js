@@ -3,8 +3,12 @@
 
 import { ModelError } from "./errors.js";
 
-/** Milliseconds. What has not got on in a whole turn is given up. */
-const TURN = 30_000;
+/** Milliseconds. What has not got on for so long is given up. */
+const LIMIT = 30_000;
+/** Milliseconds from one look to the next. */
+const TURN = 1000;
+/** The most milliseconds that one turn counts for: a page that was asleep could receive nothing meanwhile. */
+const LONGEST_TURN = 10_000;
 
 export class Standstill extends ModelError {}
 
@@ -35,8 +39,13 @@ export class Watch {
         watch.#loading.abort(reason);
       };
       const abort = () => fail(signal.reason);
-      // Turns are counted: of a page that was asleep the clock would say that nothing came for hours.
-      const timer = setInterval(() => watch.#idle++ && fail(watch.#standstill()), TURN);
+      let last = performance.now();
+      const timer = setInterval(() => {
+        const now = performance.now();
+        watch.#idle += Math.min(now - last, LONGEST_TURN);
+        last = now;
+        if (watch.#idle >= LIMIT) fail(watch.#standstill());
+      }, TURN);
       signal.addEventListener("abort", abort);
       if (signal.aborted) abort();
       const end = () => {
@@ -74,6 +83,6 @@ export class Watch {
 
   #standstill() {
     const names = new Set([...this.#waiting].map(({ name }) => name));
-    return new Standstill(`nothing has come for ${TURN / 1000} s of ${[...names].join(" and ")}`);
+    return new Standstill(`nothing has come for ${LIMIT / 1000} s of ${[...names].join(" and ")}`);
   }
 }

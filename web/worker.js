@@ -10,6 +10,33 @@ import { EngineError, messageOf } from "./errors.js";
 export const isOwnWorker = () => "DedicatedWorkerGlobalScope" in globalThis && self.name === "tinyinfer-own";
 
 /**
+ * Nothing tells of a Worker that ends, but its locks are given free. Hold one for good, and let whoever started this
+ * Worker know, once that is so.
+ */
+export function hold() {
+  const held = `tinyinfer ${Math.random()}`;
+  return new Promise(resolve => {
+    const holding = () => {
+      resolve(self.postMessage({ held }));
+      return new Promise(() => {});
+    };
+    // There are no locks outside secure contexts.
+    Promise.resolve(navigator.locks?.request(held, holding)).then(resolve, resolve);
+  });
+}
+
+/**
+ * Call `ended` when the Worker that holds this lock has ended. A Worker of ours, which may be waiting for that very
+ * thread, leaves it to who started it.
+ * @param {string} held
+ * @param {() => void} ended
+ */
+function whenEnded(held, ended) {
+  if (isOwnWorker()) self.postMessage({ held });
+  else navigator.locks.request(held, ended);
+}
+
+/**
  * Start one.
  * @param {string} role what it is, in messages
  * @param {(error: EngineError) => void} onFailure told when it cannot be loaded or fails
@@ -27,6 +54,8 @@ export function startWorker(role, onFailure) {
     };
     const unreadable = () => onFailure(new EngineError(`${role} failed: its answer cannot be read`));
     worker.addEventListener("messageerror", unreadable); // Chromium has no onmessageerror here
+    const ended = () => onFailure(new EngineError(`${role} ended: closed, or out of memory`));
+    worker.addEventListener("message", ({ data: { held } }) => held && whenEnded(held, ended));
     return worker;
   } catch (error) {
     throw new EngineError(`${role} cannot start (it must be of the page's own origin): ${messageOf(error)}`);

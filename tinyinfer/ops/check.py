@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tinyinfer.errors import ShapeError, UnsupportedError
+from tinyinfer.errors import ShapeError
 from tinyinfer.types import DType, TensorType
 
 FLOAT = (DType.FLOAT,)
@@ -19,10 +19,10 @@ def require(condition: bool, message: str) -> None:
 
 
 def dtype(operand: TensorType, accepted: Iterable[DType], what: str) -> None:
-    """Raise UnsupportedError unless the element type of operand `what` is one of `accepted`."""
+    """The element type of operand `what` must be one of `accepted`."""
     if operand.dtype not in accepted:
         names = ", ".join(t.value for t in accepted)
-        raise UnsupportedError(f"{what} is {operand}; accepted element types: {names}")
+        raise ShapeError(f"{what} is {operand}; accepted element types: {names}")
 
 
 def same_dtype(operands: Sequence[TensorType]) -> DType:
