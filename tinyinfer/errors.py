@@ -19,6 +19,10 @@ class ShapeError(ModelError):
     """Operand types or attributes of an operator do not fit together."""
 
 
+class LimitError(ModelError):
+    """A model asks for more than a limit; the message says how much, the limit and how to raise it."""
+
+
 class GraphError(TinyInferError):
     """An internal graph breaks an invariant (`Graph.verify`)."""
 

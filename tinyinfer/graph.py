@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tinyinfer import limits
 from tinyinfer.errors import GraphError, ModelError, ShapeError
 from tinyinfer.traits import Traits
 from tinyinfer.types import Array, DType, TensorType
@@ -183,9 +184,17 @@ class Semantics(Protocol):
         self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]
     ) -> tuple[TensorType, ...]: ...
 
+    def steps(
+        self, op: str, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType], attrs: Mapping[str, Any]
+    ) -> int: ...
+
     def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]: ...
 
     def traits(self, op: str) -> Traits: ...
+
+
+GROWTH = 8
+"""Bytes of constants that may be computed for each that the model came with: float32 from four bits."""
 
 
 class GraphBuilder:
@@ -196,8 +205,6 @@ class GraphBuilder:
 
     # A fold that would blow a small constant up (Expand, Tile, ConstantOfShape) stays a node above this size.
     MAX_FOLDED_BYTES = 1 << 24
-    # All that a WebAssembly memory addresses.
-    MAX_BYTES = 1 << 32
 
     def __init__(self, semantics: Semantics, name: str = "graph", source: str = "") -> None:
         self._semantics = semantics
@@ -207,6 +214,9 @@ class GraphBuilder:
         self._outputs: dict[str, Value] = {}
         self._nodes: list[Node] = []
         self._names: Counter[str] = Counter()
+        self._origin: Graph | None = None  # the graph that is rebuilt
+        self._given = [0, 0]  # bytes and elements of the constants that the graph came with
+        self._folded = [0, 0]  # bytes of those that were computed, and the steps that it took
         self.metadata: dict[str, str] = {}
 
     def input(self, name: str, type: TensorType) -> Value:
@@ -218,7 +228,37 @@ class GraphBuilder:
         return value
 
     def constant(self, data: Array, name: str = "const") -> Value:
+        if self._origin is None:
+            self._given = [self._given[0] + data.nbytes, self._given[1] + data.size]
+        else:
+            self._folded[0] += data.nbytes
+            limits.CONSTANT_BYTES.check(self._folded[0], self._name, more=GROWTH * self._known()[0])
         return Value.constant(self._unique(name), data)
+
+    def may_compute(self, nbytes: int, steps: int) -> bool:
+        """Whether the limits allow a constant to be computed, which then counts."""
+        (given_bytes, given), after = self._known(), [self._folded[0] + nbytes, self._folded[1] + steps]
+        allowed = (
+            after[0] <= limits.CONSTANT_BYTES.value + GROWTH * given_bytes
+            and after[1] <= limits.CONSTANT_WORK.value + 16 * given
+        )
+        if allowed:
+            self._folded = after
+        return allowed
+
+    def compute(self, nbytes: int, steps: int, where: str) -> None:
+        """As `may_compute` for a constant that no node can make; LimitError if it may not."""
+        given_bytes, given = self._known()
+        limits.CONSTANT_BYTES.check(self._folded[0] + nbytes, where, more=GROWTH * given_bytes)
+        limits.CONSTANT_WORK.check(self._folded[1] + steps, where, more=16 * given)
+        self.may_compute(nbytes, steps)
+
+    def _known(self) -> list[int]:
+        """Bytes and elements of the constants that the graph came with."""
+        if self._origin is not None and not self._given[0]:
+            arrays = [v.type for v in self._origin.constants()]
+            self._given = [sum(t.nbytes for t in arrays), sum(t.size for t in arrays)]
+        return self._given
 
     def output(self, name: str, value: Value) -> None:
         self._outputs[name] = value
@@ -239,12 +279,21 @@ class GraphBuilder:
         except ShapeError as error:
             raise self._located(error, op, label) from None
         names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]
-        if self._foldable(op, operands, types):
-            arrays = self._semantics.evaluate(op, [None if v is None else v.data for v in operands], attrs)
-            return tuple(self.constant(a, n) for a, n in zip(arrays, names, strict=True))
+        if self._foldable(op, operands, types) and self._may_compute(op, operands, types, attrs):
+            return self._computed(op, operands, attrs, names)
+        limits.NODES.check(len(self._nodes) + 1, self._source)
         values = tuple(Value(self._unique(n), t) for n, t in zip(names, types, strict=True))
         self._nodes.append(Node(op, tuple(operands), values, attrs, label))
         return values
+
+    def fold(self, node: Node, translate: Translate) -> Sequence[Value] | None:
+        """Compute a node of another graph now, if its operands are constants and the limits allow it."""
+        operands = [None if v is None else translate(v) for v in node.inputs]
+        types = [v.type for v in node.outputs]
+        constant = all(v is None or v.is_constant for v in operands)
+        if not constant or not self._may_compute(node.op, operands, types, node.attrs):
+            return None
+        return self._computed(node.op, operands, node.attrs, [v.name for v in node.outputs])
 
     def keep(self, node: Node, translate: Translate) -> Sequence[Value]:
         """Add a node of another graph. Nothing is made anew where its operands, or at least their types, stay."""
@@ -265,7 +314,8 @@ class GraphBuilder:
         return value
 
     def keep_inputs(self, graph: Graph) -> None:
-        """Take the inputs of another graph over."""
+        """Take the inputs of another graph over, whose nodes are to follow."""
+        self._origin = graph
         self._inputs.update(graph.inputs)
         self._names.update(value.name for value in graph.inputs.values())
 
@@ -294,7 +344,7 @@ class GraphBuilder:
 
     def _exceeds_memory(self, type: TensorType) -> bool:
         """Whether no memory holds the tensor; an empty dimension does not make the others free."""
-        return math.prod(max(d, 1) for d in type.shape) * type.dtype.size >= self.MAX_BYTES
+        return math.prod(max(d, 1) for d in type.shape) * type.dtype.size >= limits.ADDRESSES
 
     def _foldable(self, op: str, operands: Sequence[Value | None], types: Sequence[TensorType]) -> bool:
         present = [v for v in operands if v is not None]
@@ -304,6 +354,18 @@ class GraphBuilder:
             and all(v.is_constant for v in present)
             and sum(t.nbytes for t in types) <= max(self.MAX_FOLDED_BYTES, 2 * sum(v.type.nbytes for v in present))
         )
+
+    def _computed(
+        self, op: str, operands: Sequence[Value | None], attrs: Mapping[str, Any], names: Sequence[str]
+    ) -> tuple[Value, ...]:
+        arrays = self._semantics.evaluate(op, [None if v is None else v.data for v in operands], attrs)
+        return tuple(Value.constant(self._unique(n), a) for a, n in zip(arrays, names, strict=True))
+
+    def _may_compute(
+        self, op: str, operands: Sequence[Value | None], types: Sequence[TensorType], attrs: Mapping[str, Any]
+    ) -> bool:
+        given = [None if v is None else v.type for v in operands]
+        return self.may_compute(sum(t.nbytes for t in types), self._semantics.steps(op, given, types, attrs))
 
     def _unique(self, name: str) -> str:
         candidate = name

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinyinfer.graph import GraphBuilder
+from tinyinfer.ops import work
 from tinyinfer.ref import arith, interpreter
 from tinyinfer.tables import elementwise, functions, movement, normalization, pooling, products, quantized, reduction
 from tinyinfer.tables.row import Operator, joined
@@ -36,6 +37,11 @@ class _Table:
     def infer(self, op: str, inputs: Sequence[TensorType | None], attrs: Mapping[str, Any]) -> tuple[TensorType, ...]:
         types = OPERATORS[op].infer(*inputs, **attrs)
         return types if isinstance(types, tuple) else (types,)
+
+    def steps(
+        self, op: str, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType], attrs: Mapping[str, Any]
+    ) -> int:
+        return work.steps(op, inputs, outputs, attrs)
 
     def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]:
         with arith.tier("simd128"):  # constants are the same for all tiers

@@ -48,7 +48,7 @@ def compile_(
       tinyinfer compile model.onnx --labels classes.txt --mean 127.5 --std 127.5 --resize crop
     """
     target = output or model.parent / f"{model.stem}.tinf"
-    check_target(target)
+    check_target(target, model)
     preprocessing = read_preprocessing(mean, std, layout, color, resize)
     compiled = compile_onnx(model, shape, optimize=not no_optimize)
     plan = compiled.plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -59,9 +60,22 @@ def only(arrays: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
     return {name: array for name, array in arrays.items() if name in set(names)}
 
 
-def check_target(path: Path) -> None:
-    """Raise TinyInferError unless a file can be put at `path`, before any work is done for it."""
+def check_target(path: Path, *sources: Path) -> None:
+    """Raise TinyInferError unless a file can be put at `path`, before any work is done for it.
+
+    It may replace an ordinary file, but none of `sources`, by whatever name.
+    """
+    if str(path) == "-":
+        raise TinyInferError("-: expected the name of a file; results are not written to standard output")
     if path.is_dir():
         raise TinyInferError(f"{path} is a folder; expected the name of a file")
     if not path.parent.is_dir():
         raise TinyInferError(f"{path}: there is no folder {path.parent}")
+    if any(source.exists() and path.exists() and path.samefile(source) for source in sources):
+        raise TinyInferError(f"{path} is the file that is read; give another name to write to")
+    if path.is_symlink():
+        raise TinyInferError(f"{path} is a symbolic link to {path.readlink()}; give the name of the file itself")
+    if path.exists() and not path.is_file():
+        raise TinyInferError(f"{path} is a device, a pipe or a socket; expected the name of a file")
+    if not os.access(path.parent, os.W_OK):
+        raise TinyInferError(f"{path}: the folder {path.parent} cannot be written to")

@@ -155,7 +155,7 @@ def quantize(
     """
     require_onnx(model)
     target = output or model.parent / f"{model.stem}.{'int4' if weight_only is WeightsName.INT4 else 'int8'}.onnx"
-    check_target(target)
+    check_target(target, model)
     _check_modes(dynamic, weight_only, calibration, keep_accuracy, report, block_size)
     shapes = _shapes(shape)
     preprocessing = read_preprocessing(mean, std, layout, color, resize)

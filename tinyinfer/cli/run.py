@@ -82,7 +82,7 @@ def run(
       tinyinfer run model.onnx --random 0
     """
     if output is not None:
-        check_target(output)
+        check_target(output, model, *(Path(text.rpartition("=")[2]) for text in inputs))
     compiled = tinf.read(model) if is_compiled(model) else None
     names = [b.name for b in compiled.plans[0].inputs] if compiled else input_names(model)
     given = read_arguments(inputs, names)

@@ -145,9 +145,14 @@ class Context:
 
     # errors
 
+    @property
+    def where(self) -> str:
+        """Which file, node and operator this is."""
+        return f"{self.source}: node {self.name} ({self.op})"
+
     def error(self, message: str, kind: type[TinyInferError] = ModelError) -> TinyInferError:
         """An error that says which file, node and operator it is about."""
-        return kind(f"{self.source}: node {self.name} ({self.op}): {message}")
+        return kind(f"{self.where}: {message}")
 
     def rejected(self, attribute: str, value: Any, accepted: str) -> TinyInferError:
         """An error about an attribute value that is valid ONNX but not supported."""

@@ -11,6 +11,7 @@ import onnx.inliner
 from google.protobuf.message import DecodeError
 
 from tinyinfer.errors import ModelError, UnsupportedError
+from tinyinfer.frontend import functions
 
 OLDEST_OPSET = 7
 # The newest operator set whose changes the converters know; the oldest `onnx` package that is accepted knows it.
@@ -81,6 +82,7 @@ def _check(source: Source) -> None:
 
 def _inline_functions(source: Source) -> Source:
     """Replace calls of functions that the model defines itself by their bodies."""
+    functions.check(source.proto, source.label)
     try:
         proto = onnx.inliner.inline_local_functions(source.proto)
     except Exception as error:  # the inliner raises whatever its C++ core throws

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tinyinfer import limits
 from tinyinfer.errors import ShapeError
 from tinyinfer.types import DType, TensorType
 
@@ -33,6 +34,13 @@ def same_dtype(operands: Sequence[TensorType]) -> DType:
         f"operands differ in element type: {', '.join(map(str, operands))}",
     )
     return first
+
+
+def window(name: str, values: Sequence[int], count: int, least: int) -> None:
+    """An attribute of a sliding window: `count` integers from `least` to what a kernel takes."""
+    require(len(values) == count, f"{name}={tuple(values)}: expected {count} values")
+    require(min(values) >= least, f"{name}={tuple(values)}: must be ≥ {least}")
+    require(max(values) <= limits.INTEGERS, f"{name}={tuple(values)}: must be ≤ {limits.INTEGERS}")
 
 
 def axis(value: int, rank: int, what: str = "axis") -> int:

@@ -29,9 +29,7 @@ def conv(
     for operand, what in ((x, "X"), (w, "W")):
         check.dtype(operand, check.FLOAT, what)
     for name, values, count in (("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2)):
-        check.require(len(values) == count * spatial, f"{name}={values}: expected {count * spatial} values")
-    check.require(min(strides) > 0 and min(dilations) > 0, f"strides={strides}, dilations={dilations}: must be ≥ 1")
-    check.require(min(pads) >= 0, f"pads={pads}: must be ≥ 0")
+        check.window(name, values, count * spatial, least=0 if name == "pads" else 1)
     channels, filters = x.shape[1], w.shape[0]
     check.require(
         group >= 1 and channels == w.shape[1] * group and filters % group == 0,
@@ -78,11 +76,7 @@ def conv_transpose(
         check.dtype(operand, check.FLOAT, what)
     windows = (("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2))
     for name, values, count in (*windows, ("output_padding", output_padding, 1)):
-        check.require(len(values) == count * spatial, f"{name}={values}: expected {count * spatial} values")
-    check.require(min(strides) > 0 and min(dilations) > 0, f"strides={strides}, dilations={dilations}: must be ≥ 1")
-    check.require(
-        min(pads) >= 0 and min(output_padding) >= 0, f"pads={pads}, output_padding={output_padding}: must be ≥ 0"
-    )
+        check.window(name, values, count * spatial, least=0 if "pad" in name else 1)
     channels, filters = x.shape[1], w.shape[1] * group
     check.require(
         group >= 1 and channels % group == 0 and w.shape[0] == channels,

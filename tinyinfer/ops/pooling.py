@@ -73,9 +73,7 @@ def _windows(
     check.require(spatial in (1, 2), f"X is {x}: only 1-D and 2-D pooling, rank 3 or 4, is supported")
     sizes = (("kernel_shape", kernel_shape, 1), ("strides", strides, 1), ("dilations", dilations, 1), ("pads", pads, 2))
     for name, values, count in sizes:
-        check.require(len(values) == count * spatial, f"{name}={values}: expected {count * spatial} values")
-        least = 0 if name == "pads" else 1
-        check.require(min(values) >= least, f"{name}={values}: must be ≥ {least}")
+        check.window(name, values, count * spatial, least=0 if name == "pads" else 1)
     out = []
     for i, (length, kernel, stride, dilation) in enumerate(zip(x.shape[2:], kernel_shape, strides, dilations)):
         room = length + pads[i] + pads[spatial + i] - dilation * (kernel - 1) - 1

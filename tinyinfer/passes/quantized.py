@@ -307,9 +307,8 @@ def fold(graph: Graph) -> Graph:
     kept = weight_only.of_products(graph)
 
     def emit(builder: GraphBuilder, node: Node, translate: Translate) -> Sequence[Value] | None:
-        arrays = [translate(v).data for v in node.operands]
-        if node.op != "DequantizeLinear" or node.output in kept or any(a is None for a in arrays):
+        if node.op != "DequantizeLinear" or node.output in kept:
             return None
-        return [builder.constant(a, node.output.name) for a in registry.SEMANTICS.evaluate(node.op, arrays, node.attrs)]
+        return builder.fold(node, translate)
 
     return rebuild(graph, registry.SEMANTICS, emit)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tinyinfer.errors import PlanError
+from tinyinfer import limits
+from tinyinfer.errors import LimitError, PlanError
 from tinyinfer.graph import Graph, Node, Value
 from tinyinfer.traits import Facts
 from tinyinfer.types import Array, DType
@@ -143,6 +144,7 @@ class Lowering:
         self._reserved: dict[Value, Strided] = {}
         self._constants: dict[tuple[Value, Layout], Pointer] = {}
         self._node = 0
+        self._most_calls = self._plan_calls = self._table_elements = 0
         self._ends: list[int] = []
         for name, value in graph.inputs.items():
             self._stored[value] = [_dense(self._buffer(name, value.type.nbytes, first=-1), value)]
@@ -297,6 +299,8 @@ class Lowering:
         """
         if kernel not in KERNELS:
             raise PlanError(f"{kernel} is not in the kernel table")
+        if len(self._calls) >= self._most_calls:
+            self._refuse_calls()
         parameters = self._signatures[kernel]
         names = {parameter.name for parameter in parameters}
         if names != set(args):
@@ -307,8 +311,21 @@ class Lowering:
         for argument in args.values():
             if isinstance(argument, Pointer) and isinstance(argument.home, Buffer):
                 argument.home.touch(len(self._calls))
-        typed = tuple(_typed(args[parameter.name], parameter) for parameter in parameters)
+        try:
+            typed = tuple(_typed(args[parameter.name], parameter) for parameter in parameters)
+        except LimitError as error:
+            raise LimitError(f"{self._where()}: {error}") from None
         self._calls.append(_Call(kernel, typed, self._node))
+
+    def calls(self, number: int) -> None:
+        """Say that so many calls are to follow; LimitError if those of the node or of the plan are too many."""
+        if len(self._calls) + number > self._most_calls:
+            self._refuse_calls(number)
+
+    def table(self, elements: int) -> None:
+        """Say that a table of so many elements is going to be made; LimitError if those of the plan are too many."""
+        self._table_elements += elements
+        limits.TABLE_ELEMENTS.check(self._table_elements, self._where())
 
     def copy(self, target: Strided, source: Strided) -> None:
         """Copy every element of `source` to the same index of `target`; strides may be 0 (repeat) or negative."""
@@ -347,16 +364,51 @@ class Lowering:
         """Lower every node that has anything to compute, and copy graph outputs into row-major order."""
         for index, node in enumerate(self._graph.nodes):
             self._node = index
+            self._allow_calls(node)
             if any(value.type.size for value in node.outputs):
                 lower_of(node.op)(node, self)
             else:
                 for value in node.outputs:
                     self.output(value)
             self._ends.append(len(self._calls))
+        self._allow_calls(None)
         self._outputs = {name: self.input(value) for name, value in self._graph.outputs.items()}
         for pointer in self._outputs.values():
             if isinstance(pointer.home, Buffer):
                 pointer.home.touch(FOREVER)
+
+    def _allow_calls(self, node: Node | None) -> None:
+        """Set how many calls there may be when `node` has been lowered; None: when the outputs have been."""
+        operands = sum(len(n.inputs) + len(n.outputs) for n in self._graph.nodes) if not self._plan_calls else 0
+        self._plan_calls = self._plan_calls or limits.PLAN_CALLS.value + 16 * (operands + len(self._graph.outputs))
+        self._most_calls = self._plan_calls
+        if node is not None:
+            own = limits.NODE_CALLS.value + 16 * (len(node.inputs) + len(node.outputs))
+            self._most_calls = min(self._most_calls, len(self._calls) + own)
+
+    def _refuse_calls(self, number: int = 1) -> None:
+        """Raise LimitError: so many calls are too many for the node or the plan."""
+        total = len(self._calls) + number
+        if total > self._plan_calls:
+            limits.PLAN_CALLS.check(total, self._where(), more=self._plan_calls - limits.PLAN_CALLS.value)
+        node, before = self._graph.nodes[self._node], self._ends[-1] if self._ends else 0
+        limits.NODE_CALLS.check(total - before, self._where(), more=16 * (len(node.inputs) + len(node.outputs)))
+
+    def _where(self) -> str:
+        node = self._graph.nodes[self._node] if self._graph.nodes else None
+        return self._graph.name if node is None else f"{self._graph.name}: node {node.name} ({node.op})"
+
+    def _require_memory(self, end: int, weight_bytes: int, arena_bytes: int) -> None:
+        """LimitError, which says what needs how much, if no WebAssembly memory holds the plan."""
+        if end <= limits.ADDRESSES:
+            return
+        largest = sorted(self._buffers, key=lambda b: -b.nbytes)[:3]
+        names = ", ".join(f"{b.label!r} {_gib(b.nbytes)}" for b in largest)
+        raise LimitError(
+            f"{self._graph.name}: a run needs {_gib(end)} of memory: {_gib(weight_bytes)} for weights and "
+            f"{_gib(arena_bytes)} for what is computed (the largest: {names}); a WebAssembly memory has at most 4 GiB. "
+            "Smaller inputs (--shape) need less"
+        )
 
     def _write(self, value: Value, place: Strided, inplace: Value | None) -> None:
         """`value` is made at `place`, on top of an operand that shares its memory with no other one."""
@@ -387,6 +439,7 @@ class Lowering:
         for buffer in self._buffers:
             buffer.offset += arena_offset
         end = arena_offset + arena_bytes + SLACK
+        self._require_memory(end, arena_offset - weights_offset, arena_bytes)
         return Plan(
             inputs=tuple(_binding(n, self._stored[v][0]) for n, v in self._graph.inputs.items()),
             outputs=tuple(_binding(n, _dense(self._outputs[n], v)) for n, v in self._graph.outputs.items()),
@@ -451,6 +504,10 @@ def _order_by_target(loops: Loops) -> Loops:
     return collapse([loops.shape[i] for i in order], *([stride[i] for i in order] for stride in loops.strides))
 
 
+def _gib(nbytes: int) -> str:
+    return f"{nbytes / (1 << 30):,.2f} GiB"
+
+
 def _typed(value: Argument, parameter: Param) -> Argument:
     if isinstance(value, Pointer):
         return value
@@ -458,4 +515,6 @@ def _typed(value: Argument, parameter: Param) -> Argument:
         return float(np.float32(value))
     if not isinstance(value, (int, np.integer)):
         raise PlanError(f"argument {parameter.name}={value!r} is not an integer")
+    if not -limits.INTEGERS <= value < limits.ADDRESSES:
+        raise LimitError(f"argument {parameter.name}={value} is outside the 32 bits that a kernel takes")
     return int(value)

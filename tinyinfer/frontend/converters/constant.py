@@ -11,8 +11,6 @@ from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.graph import Value
 from tinyinfer.types import DType
 
-MAX_RANGE = 1 << 24  # elements
-
 
 def constant(ctx: Context) -> Value:
     """Exactly one of the value_* attributes is given."""
@@ -69,9 +67,8 @@ def range_(ctx: Context) -> Value:
             raise ctx.error(f"start {start}, limit {limit}, delta {delta} do not make a range")
         count = max(math.ceil(steps), 0)
     else:
-        count = len(range(int(start), int(limit), int(delta)))
-    if count > MAX_RANGE:
-        raise ctx.error(f"{count} elements; accepted: at most {MAX_RANGE}", UnsupportedError)
+        count = max(-(-(int(limit) - int(start)) // int(delta)), 0)
+    ctx.builder.compute(count * start.dtype.itemsize, count, ctx.where)
     with np.errstate(all="ignore"):
         return ctx.fixed(start + np.arange(count).astype(start.dtype) * delta)
 

@@ -141,6 +141,7 @@ def _general(
 ) -> None:
     """One call for each group: a group is a slice of the channels of every pixel. `pads` are part of x already."""
     depth, filters = w.shape[2], w.shape[3] // group
+    to.calls(group)
     base = start(to, b, w.shape[3], node.name)
     for g in range(group):
         first = g * filters

@@ -7,6 +7,7 @@ dilation, whose outputs lie `stride` apart.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -36,9 +37,12 @@ class Phase:
 
 def phases(out: int, kernel: int, stride: int, dilation: int, pad: int) -> list[Phase]:
     """The phases that have outputs, some of them possibly without taps."""
+    by_remainder: dict[int, list[int]] = {}
+    for k in range(kernel):
+        by_remainder.setdefault(k * dilation % stride, []).append(k)
     found = []
     for first in range(min(stride, out)):
-        taps = [k for k in range(kernel) if (first + pad - k * dilation) % stride == 0]
+        taps = by_remainder.get((first + pad) % stride, [])
         tap = taps[0] if taps else 0
         step = taps[1] - tap if len(taps) > 1 else 1
         found.append(
@@ -66,6 +70,7 @@ def conv_transpose(node: Node, to: Lowering) -> None:
     source = to.input(x, channels_last(x.type.rank))
     base = start(to, bias, filters, node.name)
     target = to.output(y)
+    to.calls(math.prod(min(s, n) for s, n in zip(node.attrs["strides"], y.shape[2:])) * (1 if depthwise else group))
     for rows, columns in product(*_axes(node)):
         pixel = (rows.first * window.pair(y.shape[2:], 1)[1] + columns.first) * filters * 4
         place = {**bounds(node), **_geometry(node, rows, columns)}

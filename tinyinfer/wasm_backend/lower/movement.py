@@ -105,6 +105,8 @@ def place_padded(
         if axis == rank:
             _move(to, target, source)
             return
+        if mode != "constant":
+            to.table(source.shape[axis] + pads[axis] + pads[rank + axis])
         for run in _padded_runs(source.shape[axis], pads[axis], pads[rank + axis], mode):
             inside = _part(target, axis, run.start, run.size)
             if run.first is None:

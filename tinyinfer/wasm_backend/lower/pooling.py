@@ -31,13 +31,19 @@ class Axis:
 
         `distance`: bytes from one element to the next.
         """
-        places = np.arange(self.out)[:, None] * self.stride - self.begin + np.arange(self.kernel) * self.dilation
-        inside = (places >= 0) & (places < self.length)
-        first = np.where(inside.any(1), np.take_along_axis(places, inside.argmax(1)[:, None], 1)[:, 0], 0)
+        start = np.arange(self.out) * self.stride - self.begin
+        first, inside = self._taps(start, 0, self.length)
         before, after = self.counted
-        counted = (places >= -before) & (places < self.length + after)
-        columns = [first * distance, np.count_nonzero(inside, 1), np.count_nonzero(counted, 1)]
+        _, counted = self._taps(start, -before, self.length + after)
+        columns = [np.where(inside > 0, start + first * self.dilation, 0) * distance, inside, counted]
         return np.stack(columns, 1).astype(np.int32)
+
+    def _taps(self, start: Array, low: int, high: int) -> tuple[Array, Array]:
+        """The number of the first tap at or after `low` of windows that begin at `start`, and how many of it and of
+        those that follow lie before `high`."""
+        first = np.maximum(-((start - low) // self.dilation), 0)
+        end = np.minimum((high - 1 - start) // self.dilation + 1, self.kernel)
+        return first, np.maximum(end - first, 0)
 
 
 def max_pool(node: Node, to: Lowering) -> None:
@@ -104,6 +110,7 @@ def _axes(node: Node) -> tuple[Axis, Axis]:
 
 def _pool(node: Node, to: Lowering, kernel: str, y: Rows, x: Rows, down: Axis, across: Axis, **extra: Argument) -> None:
     value = node.operands[0]
+    to.table(down.out + across.out)
     line = x.pitch * across.length
     to.step(
         kernel,

@@ -5,20 +5,19 @@ Tables of source positions and weights are made here, when compiling, from exact
 
 from __future__ import annotations
 
-import itertools
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
 from tinyinfer.graph import Node, Value
 from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.lower import rational
 from tinyinfer.wasm_backend.lower.quantized import flip
+from tinyinfer.wasm_backend.lower.rational import Rationals
 from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import Layout, blocks, strides_of
-
-Row = list[tuple[int, Fraction]]
-"""The taps of one output element: unclamped source index and weight."""
 
 
 def resize(node: Node, to: Lowering) -> None:
@@ -26,18 +25,19 @@ def resize(node: Node, to: Lowering) -> None:
     (x,) = node.operands
     y = node.output
     layout = to.layout(y)
-    coordinates = [coordinate_table(node, axis) for axis in range(x.type.rank)]
-    resized = [a for a, places in enumerate(coordinates) if places != list(range(x.shape[a]))]
+    to.table(sum(y.shape))
+    coordinates = [rational.arithmetic(*line(node, axis), y.shape[axis], x.shape[axis]) for axis in range(x.type.rank)]
+    resized = [a for a, places in enumerate(coordinates) if not places.counts(x.shape[a])]
     source, shape = to.input(x, layout), list(x.shape)
     if not resized:
         to.view(y, source)
         return
     for axis in resized:
-        rows = [taps(node, place, x.shape[axis]) for place in coordinates[axis]]
+        indices, weights = taps(node, coordinates[axis], x.shape[axis])
         before = tuple(shape)
         shape[axis] = y.shape[axis]
         target = _target(to, y, tuple(shape), axis, last=axis == resized[-1])
-        _resample(to, target, source, before, layout, axis, rows)
+        _resample(to, target, source, before, layout, axis, indices, weights)
         source = target.pointer
     if node.attrs["coordinate_transformation_mode"] == "tf_crop_and_resize":
         _extrapolate(node, to, coordinates)
@@ -52,8 +52,8 @@ def _target(to: Lowering, y: Value, shape: tuple[int, ...], axis: int, *, last: 
     return Strided(pointer, y.dtype, shape, strides_of(shape, layout))
 
 
-def coordinate_table(node: Node, axis: int) -> list[Fraction]:
-    """The exact place in X of every element of Y along `axis`: slope · j + offset."""
+def line(node: Node, axis: int) -> tuple[Fraction, Fraction]:
+    """Slope and offset: the exact place in X of element j of Y along `axis` is slope · j + offset."""
     length, size = node.operands[0].shape[axis], node.output.shape[axis]
     step = 1 / Fraction(node.attrs["scales"][axis])
     half, end = Fraction(1, 2), length - 1
@@ -61,61 +61,66 @@ def coordinate_table(node: Node, axis: int) -> list[Fraction]:
     if mode == "tf_crop_and_resize":
         roi = node.attrs["roi"]
         first, final = (Fraction(roi[i]) * end for i in (axis, len(roi) // 2 + axis))
-        slope, offset = ((final - first) / (size - 1), first) if size > 1 else (half, (first + final) / 2)
-    elif mode == "align_corners":
-        slope, offset = Fraction(end, max(size - 1, 1)), Fraction(0)
-    elif mode == "asymmetric" or (mode == "pytorch_half_pixel" and size == 1):
-        slope, offset = step, Fraction(0)
-    else:
-        slope, offset = step, step / 2 - half
-        if mode == "half_pixel_symmetric":
-            offset += (length - size * step) / 2
-    return [slope * j + offset for j in range(size)]
+        return ((final - first) / (size - 1), first) if size > 1 else (half, (first + final) / 2)
+    if mode == "align_corners":
+        return Fraction(end, max(size - 1, 1)), Fraction(0)
+    if mode == "asymmetric" or (mode == "pytorch_half_pixel" and size == 1):
+        return step, Fraction(0)
+    offset = step / 2 - half
+    if mode == "half_pixel_symmetric":
+        offset += (length - size * step) / 2
+    return step, offset
 
 
-def taps(node: Node, place: Fraction, length: int) -> Row:
-    """The taps that make the element at `place`: one for nearest, two for linear, four for cubic."""
+def taps(node: Node, places: Rationals, length: int) -> tuple[Array, Rationals]:
+    """The taps that make each element: unclamped source indices and weights, [elements, taps].
+
+    There are one for nearest, two for linear, four for cubic.
+    """
     mode: str = node.attrs["mode"]
     if mode == "nearest":
-        return [(_round(node.attrs["nearest_mode"], place), Fraction(1))]
+        indices = _round(node.attrs["nearest_mode"], places)[:, None]
+        return indices, Rationals(np.ones_like(indices), 1)
     if mode == "linear":
-        place = max(Fraction(0), min(place, Fraction(length - 1)))
-        base = math.floor(place)
-        return [(i, max(1 - abs(place - i), Fraction(0))) for i in (base, base + 1)]
-    a = Fraction(node.attrs["cubic_coeff_a"])
-    base = math.floor(place)
-    row = [(i, _keys(abs(place - i), a)) for i in range(base - 1, base + 3)]
+        base, rest = places.clip(0, length - 1).split()
+        return np.stack([base, base + 1], 1), Rationals(np.stack([places.below - rest, rest], 1), places.below)
+    base, rest = places.split()
+    indices = base[:, None] + np.arange(-1, 3)
+    weights = _keys(rest, places.below, Fraction(node.attrs["cubic_coeff_a"]))
     if node.attrs["exclude_outside"]:
-        row = [(i, w if 0 <= i < length else Fraction(0)) for i, w in row]
-        total = sum(w for _, w in row) or 1
-        row = [(i, w / total) for i, w in row]
-    return row
+        above = np.where((indices >= 0) & (indices < length), weights.above, 0)
+        total = above.sum(1, keepdims=True)
+        weights = Rationals(above, np.where(total == 0, weights.below, total))
+    return indices, weights
 
 
-def _round(mode: str, place: Fraction) -> int:
-    """The whole coordinate for `place`, which counts as the float32 next to it."""
-    near = Fraction(float(np.float32(float(place))))
-    below = math.floor(near)
+def _round(mode: str, places: Rationals) -> Array:
+    """The whole coordinates for places, which count as the float32 next to them."""
+    near = places.floats().astype(np.float32).astype(np.float64)
+    below = np.clip(np.floor(near), -rational.FAR, rational.FAR)
     rest = near - below
-    up = {
-        "floor": False,
-        "ceil": rest > 0,
-        "round_prefer_floor": rest > Fraction(1, 2),
-        "round_prefer_ceil": rest >= Fraction(1, 2),
-    }
-    return below + up[mode]
+    up = {"floor": rest < 0, "ceil": rest > 0, "round_prefer_floor": rest > 0.5, "round_prefer_ceil": rest >= 0.5}
+    return np.asarray(below.astype(np.int64) + up[mode])
 
 
-def _keys(distance: Fraction, a: Fraction) -> Fraction:
-    """The cubic convolution kernel (Keys, 1981) at a distance of at most 2."""
-    d = distance
-    if d <= 1:
-        return (a + 2) * d**3 - (a + 3) * d**2 + 1
-    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
+def _keys(rest: Array, one: int, a: Fraction) -> Rationals:
+    """The cubic convolution kernel (Keys, 1981) for four taps around places that lie rest/one behind the second."""
+    p, q = a.numerator, a.denominator
+    rest, one = rational.integers(rest, one, bound=32 * (abs(p) + 3 * q) * one**3)
+    inner = [(p + 2 * q) * d**3 - (p + 3 * q) * d**2 * one + q * one**3 for d in (rest, one - rest)]
+    outer = [p * (d**3 - 5 * d**2 * one + 8 * d * one**2 - 4 * one**3) for d in (one + rest, 2 * one - rest)]
+    return Rationals(np.stack([outer[0], inner[0], inner[1], outer[1]], 1), q * one**3)
 
 
 def _resample(
-    to: Lowering, y: Strided, x: Pointer, shape: tuple[int, ...], layout: Layout, axis: int, rows: list[Row]
+    to: Lowering,
+    y: Strided,
+    x: Pointer,
+    shape: tuple[int, ...],
+    layout: Layout,
+    axis: int,
+    indices: Array,
+    weights: Rationals,
 ) -> None:
     """One axis of x [shape]."""
     position, size = layout.index(axis), y.dtype.size
@@ -123,27 +128,27 @@ def _resample(
     inner = math.prod(shape[a] for a in layout[position + 1 :])
     length, distances = shape[axis], blocks(y.shape, layout, y.strides, axis)
     assert distances is not None
-    offsets = np.array([[min(max(i, 0), length - 1) * inner * size for i, _ in row] for row in rows], np.int32)
-    kernel, tables = _tables(to, y.dtype, offsets, [[w for _, w in row] for row in rows])
+    offsets = (np.clip(indices, 0, length - 1) * (inner * size)).astype(np.int32)
+    kernel, tables = _tables(to, y.dtype, offsets, weights)
     to.step(
         kernel,
-        y=y.pointer, x=x, **tables, len=length, out=len(rows), inner=inner, yo=distances[0] * size,
-        ldy=distances[1] * size, m0=0, m1=outer * len(rows),
+        y=y.pointer, x=x, **tables, len=length, out=len(indices), inner=inner, yo=distances[0] * size,
+        ldy=distances[1] * size, m0=0, m1=outer * len(indices),
     )  # fmt: skip
 
 
-def _tables(
-    to: Lowering, dtype: DType, offsets: Array, weights: list[list[Fraction]]
-) -> tuple[str, dict[str, Argument]]:
+def _tables(to: Lowering, dtype: DType, offsets: Array, weights: Rationals) -> tuple[str, dict[str, Argument]]:
     """The kernel, and its byte offsets of the taps within the axis and their weights: tap after tap as floats, or for
     bytes two taps of each element, the second weighing a whole number of 2⁻¹⁴, so that both are 1 together.
     """
     if dtype is DType.FLOAT:
-        floats = np.array([[float(w) for w in row] for row in weights], np.float32)
+        floats = weights.floats().astype(np.float32)
         index, weight = to.const(_planes(offsets), "index"), to.const(_planes(floats), "weight")
         return "f32_resize", {"index": index, "w": weight, "taps": offsets.shape[1]}
     one = 1 << 14
-    second = np.array([math.floor(row[-1] * one + Fraction(1, 2)) if len(row) > 1 else 0 for row in weights], np.int32)
+    second = np.zeros(len(offsets), np.int32)
+    if offsets.shape[1] > 1:
+        second = Rationals(weights.above[:, 1], weights.below).rounded(one).astype(np.int32)
     columns = [offsets[:, 0], np.where(second > 0, offsets[:, -1], offsets[:, 0]), (one - second) | second << 16]
     table = to.const(np.stack(columns, 1).astype(np.int32), "taps")
     return "x8_resize", {"table": table, "f": flip(dtype)}
@@ -154,17 +159,16 @@ def _planes(table: Array) -> Array:
     return np.pad(table.T, ((0, 0), (0, 3)))
 
 
-def _extrapolate(node: Node, to: Lowering, coordinates: list[list[Fraction]]) -> None:
+def _extrapolate(node: Node, to: Lowering, coordinates: list[Rationals]) -> None:
     """Overwrite the elements whose place lies outside X, run by run along each axis."""
     x, y = node.operands[0], node.output
     whole = to.strided(y)
     value = to.const(np.array([node.attrs["extrapolation_value"]], np.float32), "extrapolation")
     for axis, places in enumerate(coordinates):
-        begin, last = 0, x.shape[axis] - 1
-        for outside, run in itertools.groupby([not 0 <= place <= last for place in places]):
-            count = len(list(run))
-            if outside:
-                part = (*y.shape[:axis], count, *y.shape[axis + 1 :])
+        outside = (places.above < 0) | (places.above > (x.shape[axis] - 1) * places.below)
+        edges = [0, *(np.flatnonzero(outside[1:] != outside[:-1]) + 1).tolist(), len(outside)]
+        for begin, end in pairwise(edges):
+            if end > begin and outside[begin]:
+                part = (*y.shape[:axis], end - begin, *y.shape[axis + 1 :])
                 target = Strided(whole.pointer + begin * whole.strides[axis] * 4, DType.FLOAT, part, whole.strides)
                 to.copy(target, Strided(value, DType.FLOAT, part, (0,) * len(part)))
-            begin += count
