@@ -9,7 +9,7 @@ ARGS :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench bench-kernels lint wasm site check-wheel check-site clean test-environment
+.PHONY: help demo test bench bench-kernels lint wasm site npm-package check-wheel check-site clean test-environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ wasm: $(VENV)/.demo ## assemble the kernels and print their sizes
 
 site: $(VENV)/.demo web/node_modules/.installed ## make the static site of the digits demo in dist/site
 	@$(VENV)/bin/tinyinfer bundle examples/digits/digits.onnx -o dist/site --demo
+
+npm-package: wasm web/node_modules/.installed ## make the npm package in dist
+	@mkdir -p dist
+	@$(WITH_NODE) $(PYTHON) tools/npm_pack.py dist
 
 check-wheel: $(VENV)/.dev web/node_modules/.installed ## build the wheel and use it in a fresh environment
 	@$(PYTHON) tools/check_wheel.py

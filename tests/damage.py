@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.browser_sessions import shared_tinf
 from tests.models import winograd_graph
+from tinyinfer.wasm_backend.kernel_module import load_kernels
 
 MODEL = shared_tinf(winograd_graph(9), winograd_graph(12))
 """Two plans, whose steps are cut by rows and by columns, some with scratch."""
@@ -120,6 +121,18 @@ def step_with(what: Callable[[list[Any]], object]) -> Change:
     return change
 
 
+def filters(count: int) -> Change:
+    """Another number of filters in the first convolution."""
+
+    def change(file: File) -> None:
+        kernel = file.document["functions"].index("f32_winograd")
+        step = next(step for step in file.plan["steps"] if step[0] == kernel)
+        step[2][[p.name for p in load_kernels().signature("f32_winograd")].index("oc")] = count
+        del step[3:]
+
+    return change
+
+
 def move_tensor(file: File) -> None:
     """Two tensors overlap."""
     _, second, *_ = file.tensors.values()
@@ -196,6 +209,7 @@ CHANGES: dict[str, Change] = {
     "an argument more": lambda file: file.plan["steps"][0][2].insert(0, 0),
     "an argument less": lambda file: file.plan["steps"][0][2].pop(0),
     **{f"argument {n!r}": plan("steps", 0, 2, 0, n) for n in (0.5, 2**32, -(2**31) - 1, None, True, [], "x", "")},
+    **{f"filters {n}": filters(n) for n in (-1, 2**31 - 1)},
     "range from below 0": plan("steps", 0, 2, -2, -1),
     "range backwards": lambda file: plan("steps", 0, 2, -2, file.plan["steps"][0][2][-1] + 1)(file),
     "range beyond memory": plan("steps", 0, 2, -1, 2**31),

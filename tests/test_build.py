@@ -129,8 +129,10 @@ def test_installed_package_loads_what_it_contains(folder: Path, tmp_path: Path, 
 def start_build(out: Path, *options: str, seed: int = 0) -> subprocess.Popen[str]:
     """The build command on the project's own sources, in a process of its own."""
     command = [sys.executable, "-m", "tinyinfer.wasm_backend", "--out", str(out), *options]
-    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "COLUMNS": "100"}
-    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE)
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, text=True, encoding="utf-8", stdout=subprocess.PIPE
+    )
 
 
 def test_build_is_reproducible(tmp_path: Path):

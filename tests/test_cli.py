@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import tinyinfer
 from tests.commands import cells, complete, run
@@ -407,6 +408,33 @@ class TestInspect:
         assert cells(out, "Conv") == ["Conv", "2"]
         first = [step.kernel for step in tinyinfer.compile(blots).plan.steps].index("f32_conv")
         assert f"{first} f32_conv " in out
+
+    def test_a_refused_model_shows_what_its_file_says(self, tmp_path: Path) -> None:
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Det", ["h"], ["y"], name="det")]
+        w = np.ones((3, 3), np.float32)
+        path = save(
+            onnx_model(nodes, {"x": (TensorProto.FLOAT, ["n", 3, 3])}, constants={"w": w}), tmp_path / "det.onnx"
+        )
+        done = run("inspect", path, code=1)
+        for word, row in {
+            "input": ["input", "x", "float", "n×3×3"],
+            "MatMul": ["MatMul", "1"],
+            "Det": ["Det", "1", "not supported"],
+            "float": ["float", "9", "36 B"],
+        }.items():
+            assert cells(done.stdout, word) == row
+        assert "opset ai.onnx 13" in done.stdout
+        assert "give --shape x=?x3x3" in done.stdout
+        assert "Det ×1, for example node det" in done.stderr
+
+    def test_open_dimensions_and_the_option_that_binds_them(self, tmp_path: Path) -> None:
+        nodes = [helper.make_node("Relu", ["x"], ["y"])]
+        path = save(onnx_model(nodes, {"x": (TensorProto.FLOAT, ["n", 3])}), tmp_path / "relu.onnx")
+        done = run("inspect", path)
+        assert cells(done.stdout, "input")[-1] == "1×3"
+        assert (
+            "open dimensions [n, 3]; give --shape x=?x3 with a number for every ?; bound here as above" in done.stdout
+        )
 
     def test_names_with_brackets_are_printed_as_they_are(self, tmp_path: Path) -> None:
         path = save(with_metadata(adder(), {"note": "[bold]not markup[/]"}), tmp_path / "x.onnx")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.onnx_models import assert_close, imported, model, run, single
 from tinyinfer import frontend
-from tinyinfer.errors import ModelError, TinyInferError, UnsupportedError
+from tinyinfer.errors import ModelError, ShapeError, TinyInferError, UnsupportedError
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 W = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -108,7 +110,65 @@ def test_every_unsupported_operator_is_listed_at_once() -> None:
         "  NonZero ×2, for example node NonZero_2",
         "  Loop ×1, for example node loop",
         "  ai.onnx.ml::TreeEnsembleClassifier ×1, for example node forest",
+        "  Export the model without them, or end it before them; docs/operators.md lists what is supported.",
     ]
+
+
+def test_everything_unsupported_is_listed_at_once() -> None:
+    """Behind an operator without a converter too, grouped, with the way out; what follows from it is left out."""
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["indices"], name="nz"),
+        helper.make_node("Shape", ["indices"], ["found"], name="follows"),
+        helper.make_node("Expand", ["x", "found"], ["e"], name="follows too"),
+        helper.make_node("Tile", ["x", "n"], ["t"], name="a"),
+        helper.make_node("Tile", ["x", "n"], ["u"], name="b"),
+        helper.make_node("LSTM", ["x", "w", "r"], ["", "lost"], name="lstm", hidden_size=1),
+        helper.make_node("Pad", ["t", "pads"], ["p"], name="pad", mode="mirror"),
+        helper.make_node("Relu", ["bytes"], ["q"], name="r"),
+        helper.make_node("Sigmoid", ["double"], ["d"], name="s"),
+        helper.make_node("Add", ["p", "half"], ["y"], name="add"),
+    ]
+    inputs: dict[str, Any] = dict.fromkeys(("x", "w", "r"), X)
+    inputs |= {"n": (TensorProto.INT64, [2]), "bytes": (TensorProto.INT8, [2]), "double": (TensorProto.DOUBLE, [2])}
+    proto = model(nodes, inputs, constants={"pads": np.zeros(4, np.int64)}, opset=18)
+    proto.graph.initializer.append(helper.make_tensor("half", TensorProto.STRING, [1], [b"x"]))
+    with pytest.raises(UnsupportedError) as caught:
+        frontend.load(proto)
+    assert [re.sub(r"accepted.*?(?=; |$)", "…", line) for line in str(caught.value).splitlines()] == [
+        "test: 2 operators are not supported:",
+        "  NonZero ×1, for example node nz",
+        "  LSTM ×1, for example node lstm",
+        "  Export the model without them, or end it before them; docs/operators.md lists what is supported.",
+        "5 other things are not supported:",
+        "  input 'double' has element type double; …; declare one of them, and remove or change the Cast after it",
+        (
+            "  node a (Tile): input 1 (repeats) is 'n', which is only known at run time; …; it follows from "
+            "input 'n': make that a constant, or end the model before this node (and 1 more of this kind)"
+        ),
+        "  node pad (Pad): attribute mode is 'mirror'; …",
+        "  node r (Relu): A is int8[2]; …",
+        "  node add (Add): tensor 'half' has element type string; …",
+    ]
+
+
+def test_operators_of_branches_that_cannot_be_chosen_are_listed() -> None:
+    out = [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)]
+    branch = helper.make_graph([helper.make_node("Det", ["x"], ["z"], name="det")], "branch", [], out)
+    node = helper.make_node("If", ["c"], ["y"], name="if", then_branch=branch, else_branch=branch)
+    with pytest.raises(UnsupportedError, match=r"Det ×2, for example node det\n(.|\n)*\(If\): .*freeze input 'c'"):
+        frontend.load(model([node], {"x": X, "c": (TensorProto.BOOL, [])}))
+
+
+def test_open_dimensions_do_not_hide_what_is_unsupported() -> None:
+    nodes = [helper.make_node("Pad", ["x"], ["p"], name="pad", mode="mirror", pads=[0, 0, 0, 0])]
+    nodes += [helper.make_node("Reshape", ["p", "shape"], ["y"], name="follows")]
+    proto = model(nodes, {"x": (TensorProto.FLOAT, [2, "n"])}, constants={"shape": np.array([2, 7])}, opset=9)
+    with pytest.raises(UnsupportedError, match=r"^test: node pad \(Pad\): attribute mode is 'mirror'; [^\n]*$"):
+        frontend.load(proto)
+    nodes[0].attribute[0].s = b"edge"
+    proto = model(nodes, {"x": (TensorProto.FLOAT, [2, "n"])}, constants={"shape": np.array([2, 7])}, opset=9)
+    with pytest.raises(ShapeError, match="give --shape x=2x"):
+        frontend.load(proto)
 
 
 def test_an_operator_of_a_later_opset() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.differential import Case, check_case
 from tests.strategies import tensor
-from tinyinfer.errors import ShapeError
+from tinyinfer.errors import ModelError, ShapeError, UnsupportedError
 from tinyinfer.registry import OPERATORS, builder
 from tinyinfer.types import Clamp, DType, Quantized, TensorType
 
@@ -156,12 +156,14 @@ def id_of(row):
 
 
 @pytest.mark.parametrize(("op", "operands", "attrs", "message"), REJECTED, ids=map(id_of, REJECTED))
-def test_what_does_not_fit_is_a_shape_error(op, operands, attrs, message):
+def test_what_does_not_fit_is_refused(op, operands, attrs, message):
     graph = builder("g", "model.onnx")
     values = [graph.input(f"x{i}", typed(text)) for i, text in enumerate(operands)]
     where = re.escape(f"model.onnx: node layer1 ({op}): ")
-    with pytest.raises(ShapeError, match=f"^{where}.*{re.escape(message)}"):
+    with pytest.raises(ModelError, match=f"^{where}.*{re.escape(message)}") as caught:
         graph.add(op, *values, name="layer1", **attrs)
+    expected = UnsupportedError if "accepted element types" in str(caught.value) else ShapeError
+    assert type(caught.value) is expected
 
 
 def test_every_operator_rejects_something():

@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+import tinyinfer
 from tinyinfer.bundle import web_files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,8 +93,18 @@ def test_wheel_names_its_command(wheel: zipfile.ZipFile) -> None:
 
 
 def test_python_and_npm_packages_have_one_version(wheel: zipfile.ZipFile) -> None:
-    version = Parser().parsestr(metadata(wheel, "METADATA"))["Version"]
-    assert json.loads((ROOT / "web" / "package.json").read_text())["version"] == version
+    version = json.loads((ROOT / "web" / "package.json").read_text())["version"]
+    assert Parser().parsestr(metadata(wheel, "METADATA"))["Version"] == version
+    assert tinyinfer.__version__ == version
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text())
+    assert (lock["version"], lock["packages"][""]["version"]) == (version, version)
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_wheel_has_the_license(wheel: zipfile.ZipFile) -> None:
+    assert Parser().parsestr(metadata(wheel, "METADATA"))["License-Expression"] == "Apache-2.0"
+    assert metadata(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert json.loads((ROOT / "web" / "package.json").read_text())["license"] == "Apache-2.0"
 
 
 def test_lock_file_names_no_download_address() -> None:
@@ -103,7 +114,7 @@ def test_lock_file_names_no_download_address() -> None:
 
 
 def write_script(path: Path, text: str) -> None:
-    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -111,7 +122,7 @@ def find_python(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     """Run tools/find_python.sh with nothing but `path` and no pyenv to look in."""
     environment = {"PATH": str(path), "HOME": str(path), "PYENV_ROOT": str(path)}
     command = ["/bin/sh", str(ROOT / "tools" / "find_python.sh"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the build scripts are POSIX shell")

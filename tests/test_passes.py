@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ from tinyinfer.passes.examples import given as placeholder
 from tinyinfer.ref import interpreter
 from tinyinfer.types import Array, Clamp, DType, TensorType
 
-ALL_RULES = [rule for rules in passes.RULES.values() for rule in rules]
+ALL_RULES = list({rule.title: rule for step in passes.PIPELINE for rule in step.rules}.values())
 EXACT_RULES = [rule for rule in ALL_RULES if rule.promise.exact]
 
 
@@ -195,7 +197,7 @@ def test_narrow_parts_stay_columns_of_one_product() -> None:
 def test_what_rules_leave_they_leave_again() -> None:
     """Rules end: none undoes another on any example."""
     for rule in ALL_RULES:
-        rules = next(rules for rules in passes.RULES.values() if rule in rules)
+        rules = next(step.rules for step in passes.PIPELINE if rule in step.rules)
         ended = rewrite.apply_rules(build(rule.example), rules, registry.SEMANTICS)
         assert rewrite.apply_rules(ended, rules, registry.SEMANTICS) is ended, rule.title
 
@@ -233,3 +235,15 @@ def test_prune_drops_what_no_output_reads() -> None:
         return b.add1("Clip", x, clamp=Clamp(0.0))
 
     assert operators(rewrite.prune(build(example))) == ["Clip"]
+
+
+def test_patterns_name_operators_of_the_table() -> None:
+    @rewrite.rule("Reshap → x", rewrite.P("Relu", (rewrite.P("Abs|Reshap", ("x",)),)), lambda b: placeholder(b, 1))
+    def misspelt(m: rewrite.Match, to: rewrite.Target) -> Value | None:
+        return None
+
+    with pytest.raises(ValueError, match="rule 'Reshap → x': no operator is named Relu"):
+        passes.rules("misspelt", "", [misspelt])
+    inner = replace(misspelt, pattern=misspelt.pattern.operands[0])
+    with pytest.raises(ValueError, match="no operator is named Reshap"):
+        passes.rules("misspelt", "", [inner])

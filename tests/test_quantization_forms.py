@@ -237,18 +237,33 @@ class TestFolding:
         assert op_types(self.folded(nodes, {"c": np.zeros((1, 4), np.float32)})) == ["RandomNormalLike", "Mul"]
 
 
-@pytest.mark.parametrize("opset", [7, 8])
-def test_initializers_that_are_inputs(opset) -> None:
-    """Files of IR version 3 list all of them."""
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("opset", [7, 11, 13])
+def test_files_of_ir_version_3(opset, listed) -> None:
+    """They list their initializers among the inputs; some writers do not, and raise the operator set alone."""
     nodes = [node("Conv", ["x", "w", "b"], ["c"]), node("Relu", ["c"], ["y"])]
     constants = {"w": normal(3, 2, 1, 1), "b": normal(3)}
-    proto = onnx_model(nodes, {"x": (FLOAT, [1, 2, 4, 4]), **constants}, constants=constants, opset=opset)
+    inputs = {"x": (FLOAT, [1, 2, 4, 4]), **(constants if listed else {})}
+    proto = onnx_model(nodes, inputs, constants=constants, opset=opset)
     proto.ir_version = 3
     for quantised in (
-        quantize_static(proto, None, data(1, 2, 4, 4)), quantize_dynamic(proto, None), quantize_weights(proto, None)
-    ):  # fmt: skip
+        quantize_static(proto, None, data(1, 2, 4, 4)),
+        quantize_dynamic(proto, None),
+        quantize_weights(proto, None),
+        quantize_weights(proto, None, block_size=16),
+    ):
         assert [i.name for i in quantised.graph.input] == ["x"]
         near(proto, quantised, data(1, 2, 4, 4)[0])
+
+
+def test_means_of_bytes_survive_the_file() -> None:
+    """Their factors are uint32."""
+    nodes = [node("Conv", ["x", "w"], ["c"]), node("GlobalAveragePool", ["c"], ["y"]), node("Conv", ["y", "v"], ["z"])]
+    constants = {"w": normal(3, 2, 1, 1), "v": normal(4, 3, 1, 1)}
+    proto = onnx_model(nodes, {"x": (FLOAT, [1, 2, 4, 4])}, ["z"], constants)
+    quantised = quantize_static(proto, None, data(1, 2, 4, 4))
+    assert {w.data.dtype for w in tinyinfer.compile(quantised).plan.weights} >= {np.dtype(np.uint32)}
+    near(proto, quantised, data(1, 2, 4, 4)[0])
 
 
 class TestBatchNormalization:

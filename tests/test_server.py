@@ -133,7 +133,7 @@ def test_the_end_leaves_nothing_behind(tmp_path: Path, end: signal.Signals) -> N
     assert ask(address(process), "/sums.tinf").status == 200
     assert list(scratch.iterdir()) != []
     process.send_signal(end)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
     assert list(scratch.iterdir()) == []
 

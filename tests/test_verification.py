@@ -16,7 +16,7 @@ from tests.differential import assert_same_bits
 from tests.graphs import feeds, with_heads
 from tests.small_models import adder, classifier, save
 from tests.strategies import seeds
-from tinyinfer import passes, registry
+from tinyinfer import passes, registry, verification
 from tinyinfer.bits import same_bits, show
 from tinyinfer.compiler import CompiledModel, lower
 from tinyinfer.errors import EngineError, FeedError
@@ -132,6 +132,7 @@ def test_there_is_no_alarm_where_run_and_reference_agree(engine: str, graph: Gra
         assert_same_bits(actual[name], expected[name], name)
     report = tinyinfer.verify(model, engines=[engine], feeds=inputs)
     assert report.first_mismatch is None, f"{report.first_mismatch}\n{optimized}"
+    assert report.rewriting.broken == ()
     assert len(report.nodes) == len(optimized.nodes)
 
 
@@ -272,6 +273,26 @@ def test_progress_counts_every_node(sums: CompiledModel) -> None:
     calls: list[tuple[int, int, str]] = []
     tinyinfer.verify(sums, progress=lambda *args: calls.append(args))
     assert calls == [(0, 2, ""), (1, 2, "adds"), (2, 2, "multiplies")]
+
+
+def test_what_the_machine_cannot_hold_is_no_difference(sums: CompiledModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = sums.plan.memory_bytes + 2 * sums.plan.live_bytes
+    monkeypatch.setattr(verification, "physical_memory", lambda: needed)
+    assert tinyinfer.verify(sums).ok
+    monkeypatch.setattr(verification, "physical_memory", lambda: needed - 1)
+    with pytest.raises(EngineError, match=r"is too large to be verified here.*one engine at a time"):
+        tinyinfer.verify(sums)
+    monkeypatch.setattr(verification, "physical_memory", lambda: None)
+    assert tinyinfer.verify(sums).ok
+
+
+def test_memory_that_runs_out_is_no_difference(sums: CompiledModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(interpreter, "apply", run_out)
+    with pytest.raises(EngineError, match=r"too large to be verified here.*is not given"):
+        tinyinfer.verify(sums)
 
 
 class TestRewrites:

@@ -25,6 +25,8 @@ FLIPS = {
 HARMLESS = (
     # What is not looked at before threads share a step, and then by rules of its own.
     *("split", "pieces", "width", "extent", "move", "stride", "scratch argument"),
+    # What has a meaning by the parameter's name, which only Python knows.
+    *("filters",),
     # What JavaScript and WebAssembly convert, and names that only people read.
     *("argument", "metadata", "node", "tensor's name", "tensor's type as a list", "step of six"),
     # Whatever an array over linear memory can be made of, and feeds and outputs are copied to.

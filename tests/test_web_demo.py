@@ -40,7 +40,7 @@ def site(folder: Path) -> Iterator[Site]:
 @pytest.fixture
 def demo(browser: Browser) -> Iterator[Page]:
     with visit(browser, viewport={"width": 1000, "height": 900}) as page:
-        page.set_default_timeout(20_000)  # milliseconds
+        page.set_default_timeout(60_000)  # milliseconds
         yield page
 
 
@@ -257,7 +257,7 @@ def open_after_update(page: Page, site: Site) -> Page:
         states.update({int(version["versionId"]): version["status"] for version in event["versions"]})
 
     def wait_until_newest(state: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while states.get(max(states, default=0)) != state:
             assert time.monotonic() < deadline, f"the newest version is not {state}: {states}"
             watcher.wait_for_timeout(10)  # milliseconds

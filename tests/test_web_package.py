@@ -70,6 +70,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no npm, or web/node_modules is missing (`make test` installs both)")
     scratch = tmp_path_factory.mktemp("npm")
     shutil.copytree(WEB, scratch / "web", ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copy(ROOT / "LICENSE", scratch)
     (scratch / "web" / "node_modules").symlink_to(WEB / "node_modules")
     built = scratch / "tinyinfer" / "wasm_backend" / "_build"
     built.mkdir(parents=True)
@@ -96,7 +97,7 @@ def test_it_holds_the_runtime_and_nothing_else(package: Path) -> None:
     files = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     modules = {path.name for path in WEB.glob("*.js")}
     types = {f"types/{name.removesuffix('.js')}.d.ts" for name in modules - {"sw.js"}}
-    others = {"package.json", *(f"kernels.{tier}.wasm" for tier in TIERS)}
+    others = {"package.json", "README.md", "LICENSE", *(f"kernels.{tier}.wasm" for tier in TIERS)}
     assert files == modules | types | others
 
 

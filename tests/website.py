@@ -109,7 +109,7 @@ def visit(browser: Browser, **options: Any) -> Iterator[Page]:
 
 def assert_no_workers(page: Page) -> None:
     """Every Worker of the page has ended; a Worker's end is reported a moment after it was asked for."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while page.workers and time.monotonic() < deadline:
         page.wait_for_timeout(10)  # milliseconds
     assert page.workers == []

@@ -25,8 +25,6 @@ from tinyinfer.ref import interpreter
 from tinyinfer.rewrite import prune
 from tinyinfer.types import Array
 
-PRODUCTS = ("Conv", "ConvTranspose", "MatMul")
-
 
 @dataclass(frozen=True)
 class Deviation:
@@ -147,12 +145,13 @@ class Comparison:
 
     def _bound(self, node: Node) -> float:
         """How large partial sums of a product can be."""
-        if node.op not in PRODUCTS or node.operands[1].data is None:
+        filters = registry.SEMANTICS.traits(node.op).filter_axis
+        weights = None if filters is None else node.operands[1].data
+        if weights is None or weights.dtype != np.float32:
             return 0.0
-        w = np.abs(node.operands[1].data)
-        axes = {"Conv": (1, *range(2, w.ndim)), "ConvTranspose": (0, *range(2, w.ndim)), "MatMul": (w.ndim - 2,)}
+        axes = tuple(axis for axis in range(weights.ndim) if axis != filters) if filters != -1 else (-2,)
         with np.errstate(all="ignore"):
-            sums = float(w.sum(axis=axes[node.op]).max(initial=0.0))
+            sums = float(np.abs(weights).sum(axis=axes).max(initial=0.0))
         bound = sums * self._sizes.get(node.operands[0], 0.0)
         return bound if np.isfinite(bound) else 0.0
 

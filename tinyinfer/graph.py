@@ -99,7 +99,7 @@ class Promise:
         return not self.tolerance and not self.quanta
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Change:
     """What a rebuilt graph has in the place of a value of the graph before."""
 
@@ -218,6 +218,15 @@ class GraphBuilder:
         self._given = [0, 0]  # bytes and elements of the constants that the graph came with
         self._folded = [0, 0]  # bytes of those that were computed, and the steps that it took
         self.metadata: dict[str, str] = {}
+        self.subject = ""  # what errors are about: the node that is being converted; a node's own name where empty
+
+    @property
+    def inputs(self) -> Mapping[str, Value]:
+        return self._inputs
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return self._nodes
 
     def input(self, name: str, type: TensorType) -> Value:
         if self._exceeds_memory(type):
@@ -266,7 +275,7 @@ class GraphBuilder:
     def add(
         self, op: str, *inputs: Value | None, name: str = "", outputs: Sequence[str] = (), **attrs: Any
     ) -> tuple[Value, ...]:
-        """Add one node and return its outputs; constants when every input is one. ShapeError names the node."""
+        """Add one node and return its outputs; constants when every input is one. Errors name the node."""
         operands = list(inputs)
         while operands and operands[-1] is None:
             operands.pop()
@@ -276,7 +285,7 @@ class GraphBuilder:
             for type_ in types:
                 if self._exceeds_memory(type_):
                     raise ShapeError(f"the result is {type_}; accepted: less than 4 GiB")
-        except ShapeError as error:
+        except ModelError as error:
             raise self._located(error, op, label) from None
         names = [n or label for n in (*outputs, *[""] * (len(types) - len(outputs)))]
         if self._foldable(op, operands, types) and self._may_compute(op, operands, types, attrs):
@@ -377,7 +386,7 @@ class GraphBuilder:
 
     def _located(self, error: ModelError, op: str, label: str) -> ModelError:
         where = f"{self._source}: " if self._source else ""
-        return type(error)(f"{where}node {label} ({op}): {error}")
+        return type(error)(f"{where}{self.subject or f'node {label} ({op})'}: {error}")
 
 
 def _stays(node: Node, operands: Sequence[Value | None]) -> bool:

@@ -25,7 +25,7 @@ from tinyinfer import registry
 from tinyinfer.bits import same_bits, show
 from tinyinfer.compiler import CompiledModel, Shapes, compile
 from tinyinfer.equivalence import Comparison, Deviation, first_break
-from tinyinfer.errors import FeedError
+from tinyinfer.errors import EngineError, FeedError
 from tinyinfer.feeds import by_position, random_feeds
 from tinyinfer.graph import Graph, Value
 from tinyinfer.ref import interpreter
@@ -181,12 +181,29 @@ def verify(
     `model` is an ONNX file or the result of `compile` (a `.tinf` file holds no graph to compare with). Inputs are
     `feeds`, which choose the plan by their shapes, or random ones made from `seed`, on every plan. `expected` maps
     output names (or `output_<position>`) to values that the final outputs must meet within `rtol` of their largest
-    magnitude; it needs `feeds`. Raises what `compile` raises, FeedError and EngineError; a difference is not an
-    error but a result.
+    magnitude; it needs `feeds`. Raises what `compile` raises, FeedError, and EngineError, also where this machine
+    cannot hold the model as often as it takes; a difference is not an error but a result.
     """
     if expected is not None and feeds is None:
         raise FeedError("expected outputs belong to given inputs: pass `feeds` too")
     compiled = model if isinstance(model, CompiledModel) else compile(model, shapes)
+    try:
+        return _verify(compiled, engines, tiers, feeds, seed, expected, rtol, progress)
+    except MemoryError:
+        plan = max(compiled.file.plans, key=lambda plan: plan.memory_bytes)
+        raise _too_large(compiled.file.name, plan, engines, "which this process is not given") from None
+
+
+def _verify(
+    compiled: CompiledModel,
+    engines: Sequence[str],
+    tiers: Sequence[str],
+    feeds: Mapping[str, ArrayLike] | None,
+    seed: int,
+    expected: Mapping[str, ArrayLike] | None,
+    rtol: float,
+    progress: Progress,
+) -> VerificationReport:
     pairs = list(zip(compiled.optimized, compiled.file.plans, strict=True))
     imported = dict(zip(compiled.optimized, compiled.imported, strict=True))
     if feeds is not None:
@@ -194,6 +211,7 @@ def verify(
         pairs = [pair for pair in pairs if pair[1] is chosen]
     kernels = {tier: kernels_of(engines, tier) for tier in tiers}
     total = sum(len(graph.nodes) for graph, _ in pairs) * len(kernels)
+    compared_on = FOLDING if FOLDING in kernels else next(iter(kernels))
     comparisons: list[tuple[Graph, Mapping[str, Array], Comparison]] = []
     nodes: list[NodeResult] = []
     outputs: list[NodeResult] = []
@@ -201,9 +219,10 @@ def verify(
     progress(0, total, "")
     for module, (graph, plan) in product(kernels.values(), pairs):
         inputs = random_feeds(plan.inputs, seed) if feeds is None else check_feeds(plan.inputs, feeds)
+        _require_memory(compiled.file.name, plan, engines)
         check = _PlanCheck(graph, plan, engines, module)
         comparison = None
-        if module is next(iter(kernels.values())):
+        if module.tier == compared_on:
             comparison = Comparison(imported[graph], graph, inputs)
             comparisons.append((imported[graph], inputs, comparison))
         for result in check.run(inputs, comparison if module.tier == FOLDING else None):
@@ -231,6 +250,33 @@ def _rewriting(
             broken.append(first_break(imported, inputs) or ("all passes", comparison.deviations[0]))
     compared = sum(comparison.compared for _, _, comparison in comparisons)
     return Rewriting(Counter(p.title for p in promises), compared, tuple(broken))
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory that this machine has; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _needed(plan: Plan, engines: Sequence[str]) -> int:
+    """The least that is held at once: linear memory for each engine, and what is alive of two graphs."""
+    return plan.memory_bytes * len(engines) + 2 * plan.live_bytes
+
+
+def _require_memory(name: str, plan: Plan, engines: Sequence[str]) -> None:
+    available = physical_memory()
+    if available is not None and _needed(plan, engines) > available:
+        raise _too_large(name, plan, engines, f"and this machine has {available / 2**20:,.1f} MiB")
+
+
+def _too_large(name: str, plan: Plan, engines: Sequence[str], but: str) -> EngineError:
+    each, whole = (f"{size / 2**20:,.1f} MiB" for size in (plan.memory_bytes, _needed(plan, engines)))
+    return EngineError(
+        f"{name} is too large to be verified here: it takes at least {whole}, {each} of these for each engine "
+        f"({', '.join(engines)}), {but}. Verify on one engine at a time, with smaller shapes, or on a larger machine"
+    )
 
 
 def kernels_of(names: Sequence[str], tier: str) -> KernelModule:

@@ -15,6 +15,10 @@ from tinyinfer.cli import console
 from tinyinfer.cli.integers import show_integers
 from tinyinfer.cli.models import compile_onnx, is_compiled
 from tinyinfer.cli.options import Model, NoOptimize, Shapes
+from tinyinfer.cli.refused import open_inputs, show_refused
+from tinyinfer.compiler import CompiledModel
+from tinyinfer.errors import ModelError
+from tinyinfer.frontend import binding
 from tinyinfer.graph import Graph, Node
 from tinyinfer.session import kernels_for
 from tinyinfer.types import Clamp
@@ -39,7 +43,8 @@ def inspect(
     no_optimize: NoOptimize = False,
 ) -> None:
     """Show a model's inputs and outputs, its operators before and after the passes, what fused, and its memory; of a
-    quantised model what runs in integers, what stays float and why.
+    quantised model what runs in integers, what stays float and why. Of a model that cannot be compiled, show what its
+    file says, then what is missing.
 
     Examples:
 
@@ -52,9 +57,10 @@ def inspect(
         file = tinf.read(model)
         show_file(file, model)
     else:
-        compiled = compile_onnx(model, shape, not no_optimize)
+        compiled = compile_or_show(model, shape, not no_optimize)
         file = compiled.file
         show_bindings(file)
+        show_open(model)
         show_fusions(compiled.imported[0], compiled.optimized[0])
         show_integers(compiled.optimized[0], compiled.imported[0])
         if not no_optimize:
@@ -67,6 +73,24 @@ def inspect(
             show_regions(p)
         if plan:
             show_plan(p, kernels_for(file))
+
+
+def compile_or_show(path: Path, shape: list[str], optimize: bool) -> CompiledModel:
+    """The compiled model; of one that is refused, what its file says is shown before the error is raised."""
+    try:
+        return compile_onnx(path, shape, optimize)
+    except ModelError as error:
+        try:
+            show_refused(path)
+        except ModelError:  # not even readable: the first error says so
+            raise error from None
+        raise
+
+
+def show_open(path: Path) -> None:
+    """Print which dimensions the file leaves open, and the option that binds them."""
+    for info in open_inputs(path):
+        console.say(f"{binding.open_dimensions(info)}; bound here as above")
 
 
 def show_file(file: tinf.ModelFile, path: Path) -> None:

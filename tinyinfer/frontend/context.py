@@ -11,6 +11,7 @@ from onnx import GraphProto, TensorProto
 
 from tinyinfer import registry
 from tinyinfer.errors import ModelError, ShapeError, TinyInferError, UnsupportedError
+from tinyinfer.frontend.problems import OperandError
 from tinyinfer.graph import GraphBuilder, Value
 from tinyinfer.types import Array, DType
 
@@ -35,6 +36,7 @@ class Context:
     is_read: Callable[[str], bool]  # whether anything reads the tensor of this name
     inline: Callable[[GraphProto], tuple[Value, ...]]  # converts a subgraph in place
     tensor: Callable[[TensorProto], Array]
+    way_out: Callable[[Value], str]  # how to make a value known when compiling
 
     # operands
 
@@ -56,8 +58,8 @@ class Context:
             name = self.operand_names[min(index, len(self.operand_names) - 1)]
             raise self.error(
                 f"input {index} ({name}) is {value.name!r}, which is only known at run time; "
-                "accepted: constants and what follows from constants and shapes",
-                UnsupportedError,
+                f"accepted: constants and what follows from constants and shapes{self.way_out(value)}",
+                OperandError,
             )
         return value.data
 

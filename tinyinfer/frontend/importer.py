@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import ChainMap, Counter
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import onnx
@@ -12,11 +13,11 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from tinyinfer import registry
 from tinyinfer.errors import ModelError, UnsupportedError
-from tinyinfer.frontend import binding, reading, schema, tensors
+from tinyinfer.frontend import binding, inference, problems, reading, schema, tensors
 from tinyinfer.frontend.context import Context
 from tinyinfer.frontend.converters import CONVERTERS
 from tinyinfer.graph import Graph, Value
-from tinyinfer.types import Array
+from tinyinfer.types import Array, TensorType
 
 
 def load(
@@ -27,14 +28,21 @@ def load(
     `shapes` binds open dimensions: input name → full shape. A symbolic dimension bound once holds for all inputs; an
     open first dimension defaults to 1. Values keep ONNX's tensor names and nodes ONNX's node names.
 
-    Raises ModelError (not ONNX, truncated, malformed, missing external data), UnsupportedError (operators TinyInfer
-    does not have, all at once; attribute values; element types) or ShapeError (open or contradicting dimensions).
+    Raises ModelError (not ONNX, truncated, malformed, missing external data), UnsupportedError (all that TinyInfer does
+    not have, at once: operators, attribute values, element types, operands that vary) or ShapeError (open or
+    contradicting dimensions).
     """
     return _Import(reading.read(model)).run(dict(shapes or {}))
 
 
 class _Import:
-    """The state of one import: tensors by name."""
+    """The state of one import: tensors by name.
+
+    Where a node cannot be converted the import goes on, so that all such nodes are reported together. Its outputs are
+    stood in for by values of the types that the model declares, or of a guess; they, and what is computed from them,
+    are doubtful. Of nodes with doubtful operands only what does not depend on those is reported. Tensors without a
+    stand-in are lost, with all that reads them.
+    """
 
     def __init__(self, source: reading.Source) -> None:
         self._source = source
@@ -45,42 +53,60 @@ class _Import:
         self._unavailable: MutableMapping[str, str] = {}  # outputs a converter left out → what they are
         self._read: set[str] = set()
         self._count = 0
+        self._problems = problems.Problems(source.label)
+        self._origins = problems.Origins(self._builder)
+        self._doubtful: set[str] = set()
+        self._lost: set[str] = set()
 
     def run(self, shapes: Mapping[str, Sequence[int]]) -> Graph:
         graph = self._source.proto.graph
-        self._require_supported(graph.node)
         self._read = set(_names_read(graph))
         self._add_initializers(graph)
-        label = self._source.label
-        inputs = [info for info in graph.input if info.name not in self._initializers]
-        for name, type_ in binding.bind(inputs, shapes, label).items():
-            self._known[name] = self._builder.input(name, type_)
+        bound = self._add_inputs(graph, shapes)
         self._convert_all(graph.node)
         if not graph.output:
-            raise ModelError(f"{label}: the graph has no outputs")
+            raise ModelError(f"{self._source.label}: the graph has no outputs")
         for info in graph.output:
-            self._builder.output(info.name, self._operand(info.name, "the graph's outputs"))
+            try:
+                self._builder.output(info.name, self._operand(info.name, "the graph's outputs"))
+            except UnsupportedError as error:
+                self._problems.add(error)
+        self._problems.report()
+        if bound.open is not None:
+            raise bound.open
         self._builder.metadata.update((p.key, p.value) for p in self._source.proto.metadata_props)
         return self._builder.build()
 
-    def _require_supported(self, nodes: Iterable[NodeProto]) -> None:
-        """Raise UnsupportedError that lists every operator without a converter."""
-        counts: Counter[str] = Counter()
-        example: dict[str, str] = {}
+    def _add_inputs(self, graph: GraphProto, shapes: Mapping[str, Sequence[int]]) -> binding.Bound:
+        inputs = [info for info in graph.input if info.name not in self._initializers]
+        bound = binding.bind(inputs, shapes, self._source.label)
+        self._doubtful.update(bound.doubtful)
+        for error in bound.refused:
+            self._problems.add(error)
+        for info in inputs:
+            if info.name in bound.types:
+                self._known[info.name] = self._builder.input(info.name, bound.types[info.name])
+            else:
+                self._lost.add(info.name)
+        return bound
+
+    def _survey(self, nodes: Iterable[NodeProto]) -> None:
+        """Note every operator without a converter in nodes that are not converted."""
         for index, node in enumerate(nodes):
-            label = _operator(node)
-            if label not in CONVERTERS:
-                counts[label] += 1
-                example.setdefault(label, _node_name(node, index))
-        if counts:
-            lines = [f"  {label} ×{count}, for example node {example[label]}" for label, count in counts.most_common()]
-            plural = "operator is" if len(counts) == 1 else "operators are"
-            raise UnsupportedError("\n".join([f"{self._source.label}: {len(counts)} {plural} not supported:", *lines]))
+            if operator_of(node) not in CONVERTERS:
+                self._problems.operator(operator_of(node), _node_name(node, index))
+            self._survey_subgraphs(node)
+
+    def _survey_subgraphs(self, node: NodeProto) -> None:
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                self._survey(attribute.g.node)
 
     def _add_initializers(self, graph: GraphProto) -> None:
-        if graph.sparse_initializer:
-            name = graph.sparse_initializer[0].values.name
-            raise UnsupportedError(f"{self._source.label}: initializer {name!r} is sparse; accepted: dense tensors")
+        for sparse in graph.sparse_initializer:
+            text = f"initializer {sparse.values.name!r} is sparse; accepted: dense tensors"
+            self._problems.add(UnsupportedError(text))
+            self._lost.add(sparse.values.name)
         self._initializers.update((tensor.name, tensor) for tensor in graph.initializer)
 
     def _convert_all(self, nodes: Iterable[NodeProto]) -> None:
@@ -89,6 +115,72 @@ class _Import:
             self._count += 1
 
     def _convert(self, node: NodeProto, name: str) -> None:
+        """Convert a node, or note what is not supported of it."""
+        if operator_of(node) not in CONVERTERS:
+            self._problems.operator(operator_of(node), name)
+            self._give_up(node)
+            return
+        doubtful = not self._doubtful.isdisjoint(node.input)
+        if not self._lost.isdisjoint(node.input) or (doubtful and node.op_type == "If"):
+            self._check_constants(node, name)
+            self._give_up(node)
+            return
+        around = self._builder.subject
+        self._builder.subject = f"node {name} ({node.op_type})"
+        try:
+            values = self._converted(node, name)
+        except UnsupportedError as error:
+            if not (doubtful and isinstance(error, problems.OperandError)):
+                self._problems.add(error)
+            self._give_up(node)
+        except ModelError:
+            if not doubtful:
+                raise
+            self._give_up(node)
+        else:
+            if doubtful or not self._doubtful.isdisjoint(_branch_outputs(node)):
+                self._doubtful.update(filter(None, node.output))
+            where = f"{self._source.label}: node {name} ({node.op_type})"
+            for output, value in zip(node.output, values, strict=False):
+                self._define(output, value, where)
+            for index, output in enumerate(node.output[len(values) :], len(values)):
+                self._unavailable[output] = f"output {index} of node {name} ({node.op_type})"
+        self._builder.subject = around
+
+    def _check_constants(self, node: NodeProto, name: str) -> None:
+        """Note the initializers that a node which is not converted reads and that could not be."""
+        for i in node.input:
+            if i in self._initializers and i not in self._lost:
+                try:
+                    tensors.require_supported(self._initializers[i])
+                except UnsupportedError as error:
+                    self._lost.add(i)
+                    self._problems.add(UnsupportedError(f"node {name} ({node.op_type}): {error}"))
+
+    def _give_up(self, node: NodeProto) -> None:
+        """Let stand-ins take the place of the node's outputs."""
+        self._survey_subgraphs(node)
+        formal = schema.find(node.op_type, self._source.opset, _domain(node))
+        operands = [None if v is None else v.type for v in map(self._known.get, node.input)]
+        for index, output in enumerate(node.output):
+            if not output:
+                continue
+            type_ = self._declared.get(output)
+            if type_ is None and formal is not None:
+                type_ = inference.guessed(formal, index, operands)
+            if type_ is None or output in self._known or output in self._initializers:
+                self._lost.add(output)
+            else:
+                self._known[output] = Value(output, type_)
+                self._doubtful.add(output)
+
+    @cached_property
+    def _declared(self) -> Mapping[str, TensorType]:
+        graph = self._source.proto.graph
+        return inference.declared((*graph.value_info, *graph.output))
+
+    def _converted(self, node: NodeProto, name: str) -> tuple[Value, ...]:
+        """The node's outputs, as far as its converter gives them."""
         opset, where = self._source.opset, f"{self._source.label}: node {name} ({node.op_type})"
         formal = schema.find(node.op_type, opset, _domain(node))
         if formal is None:
@@ -113,13 +205,10 @@ class _Import:
             is_read=self._read.__contains__,
             inline=self._inline,
             tensor=lambda tensor: self._array(tensor, f"node {name} ({node.op_type})"),
+            way_out=self._origins.way_out,
         )
-        converted = CONVERTERS[_operator(node)](context)
-        values = converted if isinstance(converted, tuple) else (converted,)
-        for output, value in zip(node.output, values, strict=False):
-            self._define(output, value, where)
-        for index, output in enumerate(node.output[len(values) :], len(values)):
-            self._unavailable[output] = f"output {index} of node {name} ({node.op_type})"
+        converted = CONVERTERS[operator_of(node)](context)
+        return converted if isinstance(converted, tuple) else (converted,)
 
     def _define(self, name: str, value: Value, where: str) -> None:
         if not name:
@@ -134,8 +223,14 @@ class _Import:
         if value is not None:
             return value
         label = self._source.label
+        if name in self._lost:
+            raise problems.FollowingError(f"{label}: {reader} reads {name!r}, which is not known")
         if name in self._initializers:
-            value = self._builder.constant(self._array(self._initializers[name], reader), name)
+            try:
+                value = self._builder.constant(self._array(self._initializers[name], reader), name)
+            except UnsupportedError:
+                self._lost.add(name)  # reported once, for its first reader
+                raise
             self._known[name] = value
             return value
         if name in self._unavailable:
@@ -153,15 +248,15 @@ class _Import:
 
     def _inline(self, graph: GraphProto) -> tuple[Value, ...]:
         """The outputs of a subgraph whose nodes are converted in place: it sees the tensors around it, they not its."""
-        self._require_supported(graph.node)
         around = (self._known, self._initializers, self._unavailable)
         self._known, self._initializers = ChainMap({}, self._known), ChainMap({}, self._initializers)
         self._unavailable = ChainMap({}, self._unavailable)
-        self._add_initializers(graph)
-        self._convert_all(graph.node)
-        outputs = tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)
-        self._known, self._initializers, self._unavailable = around
-        return outputs
+        try:
+            self._add_initializers(graph)
+            self._convert_all(graph.node)
+            return tuple(self._operand(info.name, "a subgraph's outputs") for info in graph.output)
+        finally:
+            self._known, self._initializers, self._unavailable = around
 
 
 def _domain(node: NodeProto) -> str:
@@ -169,7 +264,7 @@ def _domain(node: NodeProto) -> str:
     return "" if node.domain in reading.DEFAULT_DOMAINS else node.domain
 
 
-def _operator(node: NodeProto) -> str:
+def operator_of(node: NodeProto) -> str:
     """An operator as messages and the table of converters name it."""
     domain = _domain(node)
     return f"{domain}::{node.op_type}" if domain else node.op_type
@@ -177,6 +272,13 @@ def _operator(node: NodeProto) -> str:
 
 def _node_name(node: NodeProto, index: int) -> str:
     return node.name or f"{node.op_type}_{index}"
+
+
+def _branch_outputs(node: NodeProto) -> Iterator[str]:
+    """The outputs of a node's subgraphs."""
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield from (info.name for info in attribute.g.output)
 
 
 def _names_read(graph: GraphProto) -> Iterator[str]:

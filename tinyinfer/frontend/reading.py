@@ -37,15 +37,19 @@ DEFAULT_DOMAINS = ("", "ai.onnx")
 
 def read(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
     """Read a model and check what makes a file ONNX at all. ModelError says what is wrong with it."""
-    if isinstance(model, onnx.ModelProto):
-        source = Source(model, model.graph.name or "model", None)
-    elif isinstance(model, bytes):
-        source = Source(_decode(model, "model"), "model", None)
-    else:
-        path = Path(model)
-        source = Source(_decode(_contents(path), str(path)), str(path), path.parent)
+    source = parse(model)
     _check(source)
     return _inline_functions(source) if source.proto.functions else source
+
+
+def parse(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+    """Read a model without checking what is in it. ModelError where it does not decode."""
+    if isinstance(model, onnx.ModelProto):
+        return Source(model, model.graph.name or "model", None)
+    if isinstance(model, bytes):
+        return Source(_decode(model, "model"), "model", None)
+    path = Path(model)
+    return Source(_decode(_contents(path), str(path)), str(path), path.parent)
 
 
 def _contents(path: Path) -> bytes:

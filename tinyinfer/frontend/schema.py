@@ -81,13 +81,15 @@ def _declared(schema: OpSchema) -> tuple[Mapping[str, Any], Mapping[str, Any], s
     return declared, given, {name for name, formal in declared.items() if formal.required}
 
 
+def accepted(formal: OpSchema.FormalParameter) -> tuple[DType, ...]:
+    """The element types of ours that an input or output may have."""
+    return tuple(t for t in DType if f"tensor({_ONNX_NAMES.get(t, t.value)})" in formal.types)
+
+
 @cache
 def _formals(schema: OpSchema) -> tuple[tuple[OpSchema.FormalParameter, tuple[DType, ...]], ...]:
     """The formal inputs, and the element types of ours that each takes."""
-    return tuple(
-        (formal, tuple(t for t in DType if f"tensor({_ONNX_NAMES.get(t, t.value)})" in formal.types))
-        for formal in schema.inputs
-    )
+    return tuple((formal, accepted(formal)) for formal in schema.inputs)
 
 
 def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
@@ -97,9 +99,9 @@ def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
     for i, dtype in enumerate(inputs):
         if dtype is None:
             continue
-        formal, accepted = formals[min(i, len(formals) - 1)]
-        if dtype not in accepted:
-            names = ", ".join(t.value for t in accepted) or "no type that TinyInfer has"
+        formal, takes = formals[min(i, len(formals) - 1)]
+        if dtype not in takes:
+            names = ", ".join(t.value for t in takes) or "no type that TinyInfer has"
             return f"input {i} ({formal.name}) is {dtype.value}; accepted in this opset: {names}"
         if formal.is_homogeneous and chosen.setdefault(formal.type_str, dtype) is not dtype:
             return f"input {i} ({formal.name}) is {dtype.value}; expected {chosen[formal.type_str].value} as before it"

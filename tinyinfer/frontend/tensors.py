@@ -46,18 +46,28 @@ def type_name(data_type: int) -> str:
     return TensorProto.DataType.Name(data_type).lower() if data_type in known else f"number {data_type}"
 
 
+def item_size(data_type: int) -> int:
+    """Bytes per element; 0 where that is not known."""
+    return np.dtype(_STORAGE[data_type][0]).itemsize if data_type in _STORAGE else 0
+
+
 def dtype_of(data_type: int) -> DType | None:
     """The element type of values at run time, or None where there is none."""
     return _DTYPES.get(data_type)
 
 
-def to_array(tensor: TensorProto, folder: Path | None) -> Array:
-    """The elements of `tensor`. Errors say what is wrong with it; the caller adds where."""
+def require_supported(tensor: TensorProto) -> None:
+    """Raise UnsupportedError where constants of this element type cannot be read."""
     if tensor.data_type not in _STORAGE:
         raise UnsupportedError(
             f"tensor {tensor.name!r} has element type {type_name(tensor.data_type)}; "
             f"accepted: {ACCEPTED} (and float16, float64 as constants)"
         )
+
+
+def to_array(tensor: TensorProto, folder: Path | None) -> Array:
+    """The elements of `tensor`. Errors say what is wrong with it; the caller adds where."""
+    require_supported(tensor)
     shape = tuple(tensor.dims)
     if any(not 0 <= d < MAX_DIM for d in shape) or len(shape) > MAX_RANK:
         raise ModelError(

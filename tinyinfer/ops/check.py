@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tinyinfer import limits
-from tinyinfer.errors import ShapeError
+from tinyinfer.errors import ShapeError, UnsupportedError
 from tinyinfer.types import DType, TensorType
 
 FLOAT = (DType.FLOAT,)
@@ -20,10 +20,10 @@ def require(condition: bool, message: str) -> None:
 
 
 def dtype(operand: TensorType, accepted: Iterable[DType], what: str) -> None:
-    """The element type of operand `what` must be one of `accepted`."""
+    """Raise UnsupportedError unless the element type of operand `what` is one of `accepted`."""
     if operand.dtype not in accepted:
         names = ", ".join(t.value for t in accepted)
-        raise ShapeError(f"{what} is {operand}; accepted element types: {names}")
+        raise UnsupportedError(f"{what} is {operand}; accepted element types: {names}")
 
 
 def same_dtype(operands: Sequence[TensorType]) -> DType:

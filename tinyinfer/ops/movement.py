@@ -84,7 +84,7 @@ def tile(x: TensorType, *, repeats: tuple[int, ...]) -> TensorType:
 PAD_MODES = ("constant", "reflect", "edge", "wrap")
 
 
-def pad(x: TensorType, *, pads: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> TensorType:
+def pad(x: TensorType, *, pads: tuple[int, ...], mode: str = "constant", value: float | int = 0) -> TensorType:
     """Y is X with pads[i] elements before and pads[rank + i] after axis i.
 
     mode  what lies outside of X: `value` ("constant"), its mirror image, the border not repeated ("reflect"), its
@@ -107,7 +107,7 @@ def pad(x: TensorType, *, pads: tuple[int, ...], mode: str = "constant", value: 
     return x.with_shape(tuple(shape))
 
 
-def _is_element(value: float, dtype: DType) -> bool:
+def _is_element(value: float | int, dtype: DType) -> bool:
     if dtype.is_float:
         return True
     if dtype is DType.BOOL:

@@ -77,8 +77,10 @@ def _windows(
     out = []
     for i, (length, kernel, stride, dilation) in enumerate(zip(x.shape[2:], kernel_shape, strides, dilations)):
         room = length + pads[i] + pads[spatial + i] - dilation * (kernel - 1) - 1
+        least = 1 - stride if ceil_mode else 0
         check.require(
-            room >= 0 and length > 0, f"X {x} is smaller than the window {kernel_shape} with pads {pads}, {dilations=}"
+            room >= least and length > 0,
+            f"X {x} is smaller than the window {kernel_shape} with pads {pads}, {dilations=}",
         )
         windows = (-(-room // stride) if ceil_mode else room // stride) + 1
         if ceil_mode and (windows - 1) * stride >= length + pads[i]:

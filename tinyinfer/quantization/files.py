@@ -60,7 +60,7 @@ class FolderSamples(Sequence[Sample]):
 def bound_inputs(model: ModelInput, shapes: Mapping[str, Sequence[int]] | None = None) -> list[Binding]:
     """The inputs of a model with their shapes, open dimensions bound by `shapes`. Raises ShapeError and ModelError."""
     source = reading.read(model)
-    types = binding.bind(_declared(source), dict(shapes or {}), source.label)
+    types = binding.bind(_declared(source), dict(shapes or {}), source.label).complete()
     return [Binding(n, t.dtype, t.shape, 0, tuple(range(len(t.shape)))) for n, t in types.items()]
 
 

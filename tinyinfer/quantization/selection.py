@@ -83,8 +83,8 @@ def select(
     selection = chosen.selection()
     if not selection.nodes and not allow_nothing:
         raise QuantizationError(
-            "nothing to quantise: the model has no Conv, ConvTranspose, Gemm or MatMul with float operands, or all of "
-            "them are excluded"
+            "nothing to quantise: the model has no Conv, ConvTranspose, Gemm or MatMul with float32 operands, or all "
+            "of them are excluded"
         )
     return selection
 

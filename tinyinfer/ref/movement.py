@@ -42,7 +42,7 @@ def tile(x: Array, *, repeats: tuple[int, ...]) -> Array:
     return x
 
 
-def pad(x: Array, *, pads: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Array:
+def pad(x: Array, *, pads: tuple[int, ...], mode: str = "constant", value: float | int = 0) -> Array:
     """Axis by axis: position i of the padded axis, counted from the first element of x, shows element
 
     edge      min(max(i, 0), n − 1)

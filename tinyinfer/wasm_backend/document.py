@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tinyinfer.types import Array, DType
+from tinyinfer.wasm_backend.demands import unmet
 from tinyinfer.wasm_backend.kernel_module import Param
+from tinyinfer.wasm_backend.kernels import KERNELS
 from tinyinfer.wasm_backend.memory import ALIGNMENT, PAGE, ZEROS
 from tinyinfer.wasm_backend.plan import Binding, NodePlan, Plan, Split, Step, Weight
 from tinyinfer.wasm_backend.strides import plain, strides_of
@@ -256,16 +258,30 @@ def _decode_split(fields: object, args: Sequence[int | float]) -> Split | None:
 
 
 def check_steps(plans: Iterable[Plan], signatures: Mapping[str, Sequence[Param]]) -> None:
-    """Raise DamageError unless every step calls a kernel of these signatures with arguments of its types."""
+    """Raise DamageError unless every step calls a kernel of these signatures with arguments that it takes.
+
+    They have its types, meet its demands, and what multiplies to its work are counts, none larger than memory.
+    """
     for plan in plans:
         for i, step in enumerate(plan.steps):
-            parameters = signatures.get(step.kernel)
-            if parameters is None:
-                raise DamageError(f"step {i} calls kernel {step.kernel}, which is missing")
-            if len(parameters) != len(step.args):
-                raise DamageError(f"kernel {step.kernel} takes {len(parameters)} arguments, not {len(step.args)}")
-            for parameter, value in zip(parameters, step.args):
-                if (type(value) is float) != (parameter.type == "f32"):
-                    raise DamageError(
-                        f"step {i}, kernel {step.kernel}: {parameter.name}={value} is no {parameter.type}"
-                    )
+            problem = _misfit(step, signatures.get(step.kernel), plan.memory_bytes)
+            if problem:
+                raise DamageError(f"step {i}: kernel {step.kernel} {problem}")
+
+
+def _misfit(step: Step, parameters: Sequence[Param] | None, memory: int) -> str | None:
+    """What is wrong with the arguments of a step, if anything."""
+    kernel = KERNELS.get(step.kernel)
+    if parameters is None or kernel is None:
+        return "is missing"
+    if len(parameters) != len(step.args):
+        return f"takes {len(parameters)} arguments, not {len(step.args)}"
+    for parameter, value in zip(parameters, step.args):
+        if (type(value) is float) != (parameter.type == "f32"):
+            return f"has {parameter.name} = {value}, which is no {parameter.type}"
+    args = {parameter.name: value for parameter, value in zip(parameters, step.args)}
+    for name in kernel.work.each.split():
+        if not is_count(args[name], memory):
+            return f"has {name} = {args[name]}"
+    demand = unmet(kernel.demands, args, kernel.size)
+    return demand and f"demands {demand}"

@@ -6,6 +6,7 @@ from tinyinfer.errors import ShapeError
 from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.frontend.converters.reduction import axes_of
 from tinyinfer.graph import Value
+from tinyinfer.types import Clamp, DType
 
 
 def _scalar(ctx: Context, value: float) -> Value:
@@ -13,12 +14,18 @@ def _scalar(ctx: Context, value: float) -> Value:
 
 
 def celu(ctx: Context) -> Value:
-    """alpha·Elu(x / alpha)."""
+    """max(0, x) + min(0, alpha·(e^(x / alpha) - 1)): x where x ≥ 0, which x / alpha may overflow."""
     x, alpha = ctx.input(), ctx.attr("alpha")
     if alpha == 1:
         return ctx.result("Elu", x, alpha=1.0)
     scale = _scalar(ctx, alpha)
-    return ctx.result("Mul", ctx.step("Elu", ctx.step("Div", x, scale), alpha=1.0), scale)
+    ratio = ctx.step("Div", x, scale)
+    if alpha > 0:
+        below = ctx.step("Mul", ctx.step("Elu", ratio, alpha=1.0), scale)
+        return ctx.result("Where", ctx.step("Less", x, _scalar(ctx, 0)), below, x)
+    grown = ctx.step("Mul", ctx.step("Sub", ctx.step("Exp", ratio), _scalar(ctx, 1)), scale)
+    above, below = ctx.step("Clip", x, clamp=Clamp(lo=0.0)), ctx.step("Clip", grown, clamp=Clamp(hi=0.0))
+    return ctx.result("Add", above, below)
 
 
 def selu(ctx: Context) -> Value:
@@ -46,12 +53,22 @@ def thresholded_relu(ctx: Context) -> Value:
 
 
 def shrink(ctx: Context) -> Value:
-    """x + bias where x < -lambd, x - bias where lambd < x, else 0."""
-    x, bias, limit = ctx.input(), _scalar(ctx, ctx.attr("bias")), ctx.attr("lambd")
-    above = ctx.step("Less", _scalar(ctx, limit), x)
-    rest = ctx.step("Where", above, ctx.step("Sub", x, bias), _scalar(ctx, 0))
-    below = ctx.step("Less", x, _scalar(ctx, -limit))
-    return ctx.result("Where", below, ctx.step("Add", x, bias), rest)
+    """x + bias where x < -lambd, x - bias where lambd < x, else 0.
+
+    Integers and attributes that are none meet as floats, and results lose their fraction.
+    """
+    x, bias, limit = ctx.input(), ctx.attr("bias"), ctx.attr("lambd")
+    whole = all(number.is_integer() and abs(number) < 2**31 for number in (bias, limit))
+    if x.dtype.is_float or (whole and x.dtype in (DType.INT32, DType.INT64)):
+        return _shrunk(ctx, x, bias, limit, last=True)
+    return ctx.result("Cast", _shrunk(ctx, ctx.step("Cast", x, to=DType.FLOAT), bias, limit), to=x.dtype)
+
+
+def _shrunk(ctx: Context, x: Value, bias: float, limit: float, *, last: bool = False) -> Value:
+    by, low, high, zero = (ctx.scalar(value, x.dtype) for value in (bias, -limit, limit, 0))
+    rest = ctx.step("Where", ctx.step("Less", high, x), ctx.step("Sub", x, by), zero)
+    add = ctx.result if last else ctx.step
+    return add("Where", ctx.step("Less", x, low), ctx.step("Add", x, by), rest)
 
 
 def is_nan(ctx: Context) -> Value:

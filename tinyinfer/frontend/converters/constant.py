@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyinfer.errors import ShapeError, UnsupportedError
 from tinyinfer.frontend.context import Context, Converter
+from tinyinfer.frontend.problems import OperandError
 from tinyinfer.graph import Value
 from tinyinfer.types import DType
 
@@ -93,7 +94,8 @@ def if_(ctx: Context) -> tuple[Value, ...]:
     """A condition known when compiling: the chosen branch, in place."""
     condition = ctx.inputs[0]
     if condition is None or condition.data is None:
-        raise ctx.error("If is supported only with a condition that is known when compiling", UnsupportedError)
+        way_out = "" if condition is None else ctx.way_out(condition)
+        raise ctx.error(f"If is supported only with a condition that is known when compiling{way_out}", OperandError)
     if condition.data.size != 1:
         raise ctx.error(f"the condition is {condition.type}; expected one boolean")
     values = ctx.inline(ctx.attr("then_branch" if condition.data.item() else "else_branch"))

@@ -60,22 +60,29 @@ def relu(ctx: Context) -> Value:
 
 
 def clip(ctx: Context) -> Value:
-    """Bounds are attributes before opset 11, then inputs; an absent one is the lowest or largest finite value."""
+    """Min(max, Max(x, min)); without NaN, constant bounds of floats are a clamp."""
     x = ctx.input()
-    if ctx.opset < 11:
-        return ctx.result("Clip", x, clamp=Clamp(ctx.attr("min"), ctx.attr("max")))
-    low, high = ctx.optional(1), ctx.optional(2)
-    for bound, what in ((low, "min"), (high, "max")):
-        if bound is not None and bound.type.size != 1:
-            raise ctx.error(f"{what} is {bound.type}; expected one value")
-    if x.dtype.is_float and all(bound is None or bound.data is not None for bound in (low, high)):
-        clamp = Clamp(*(default if b is None or b.data is None else b.data.item()
-                        for b, default in ((low, -_MAX), (high, _MAX))))  # fmt: skip
-        return ctx.result("Clip", x, clamp=clamp)
+    low, high = (_bound(ctx, i, what, end) for i, what, end in ((1, "min", -_MAX), (2, "max", _MAX)))
+    bounds = [bound.data for bound in (low, high) if bound is not None and bound.data is not None]
+    if x.dtype.is_float and len(bounds) == 2 and not np.isnan(bounds).any():
+        return ctx.result("Clip", x, clamp=Clamp(*(bound.item() for bound in bounds)))
     if low is not None:
-        low = ctx.reshape(low, ())
         x = ctx.step("Max", x, low) if high is not None else ctx.result("Max", x, low)
-    return x if high is None else ctx.result("Min", x, ctx.reshape(high, ()))
+    return x if high is None else ctx.result("Min", x, high)
+
+
+def _bound(ctx: Context, index: int, what: str, end: float) -> Value | None:
+    """A bound of Clip, of rank 0: an attribute before opset 11, then an input. Of floats, an absent one is the `end` of
+    the finite numbers."""
+    dtype = ctx.input().dtype
+    if ctx.opset < 11:
+        return ctx.scalar(ctx.attr(what), dtype)
+    bound = ctx.optional(index)
+    if bound is None:
+        return ctx.scalar(end, dtype) if dtype.is_float else None
+    if bound.type.size != 1:
+        raise ctx.error(f"{what} is {bound.type}; expected one value")
+    return ctx.reshape(bound, ())
 
 
 def power(ctx: Context) -> Value:

@@ -78,8 +78,17 @@ def slice_(ctx: Context) -> Value:
         )
     ranges = [range(d) for d in x.shape]
     for axis, start, end, step in zip(axes, starts, ends, steps):
-        ranges[axis] = ranges[axis][start:end:step]
+        ranges[axis] = _window(x.shape[axis], start, end, step)
     return sliced(ctx, x, ranges, last=True)
+
+
+def _window(extent: int, start: int, end: int, step: int) -> range:
+    """The indices that Slice takes of an axis. A backward start before the axis is its first element, not none at all,
+    which is Python's rule."""
+    first, last = (n + extent if n < 0 else n for n in (start, end))
+    if step > 0:
+        return range(min(max(first, 0), extent), min(max(last, 0), extent), step)
+    return range(min(max(first, 0), extent - 1), min(max(last, -1), extent - 1), step)
 
 
 def sliced(ctx: Context, x: Value, ranges: Sequence[range], *, last: bool) -> Value:
@@ -92,12 +101,15 @@ def sliced(ctx: Context, x: Value, ranges: Sequence[range], *, last: bool) -> Va
         x,
         starts=tuple(r.start if r else 0 for r in ranges),
         sizes=tuple(len(r) for r in ranges),
-        steps=tuple(r.step for r in ranges),
+        steps=tuple(r.step if len(r) > 1 else 1 for r in ranges),
     )
 
 
 def pad(ctx: Context) -> Value:
-    """pads and value are attributes before opset 11, then inputs; negative pads cut before the others extend."""
+    """pads and value are attributes before opset 11, then inputs; negative pads cut before the others extend.
+
+    Where they cut more than the axis holds, all that the other side is extended by is outside of X.
+    """
     x = ctx.input()
     rank = x.type.rank
     given = ctx.attr("pads") if ctx.opset < 11 else ctx.ints(1) or ()
@@ -108,21 +120,26 @@ def pad(ctx: Context) -> Value:
     for axis, begin, end in zip(axes, given, given[len(axes) :]):
         begins[axis], ends[axis] = begin, end
     mode = ctx.choice("mode", "constant", "reflect", "edge", "wrap")
-    kept = [range(d)[max(-b, 0) : max(d - max(-e, 0), 0)] for d, b, e in zip(x.shape, begins, ends)]
-    pads = tuple(max(p, 0) for p in (*begins, *ends))
+    sizes = [d + begin + end for d, begin, end in zip(x.shape, begins, ends)]
+    if min(sizes, default=0) < 0:
+        raise ctx.error(f"X is {x.type}, pads {list(given)}: the result would have the shape {sizes}", ShapeError)
+    kept = [range(max(-b, 0), d + min(e, 0)) for d, b, e in zip(x.shape, begins, ends)]
+    before = [max(b, 0) if k else size for k, b, size in zip(kept, begins, sizes)]
+    pads = (*before, *(size - b - len(k) for k, b, size in zip(kept, before, sizes)))
     x = sliced(ctx, x, kept, last=not any(pads))
     return ctx.result("Pad", x, pads=pads, mode=mode, value=_pad_value(ctx)) if any(pads) else x
 
 
-def _pad_value(ctx: Context) -> float:
+def _pad_value(ctx: Context) -> float | int:
+    """An element of X's type: integers do not pass through a float, which holds no more than 53 bits."""
     if ctx.opset < 11:
         return float(ctx.attr("value"))
     data = ctx.constant(2)
     if data is None or data.size == 0:
-        return 0.0
+        return 0
     if data.size != 1:
         raise ctx.error(f"constant_value has shape {list(data.shape)}; expected one value", ShapeError)
-    return float(data.item())
+    return data.item()  # type: ignore[no-any-return]
 
 
 def gather(ctx: Context) -> Value:

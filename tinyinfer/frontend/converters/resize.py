@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyinfer.errors import ShapeError, UnsupportedError
 from tinyinfer.frontend.context import Context, Converter
+from tinyinfer.frontend.problems import OperandError
 from tinyinfer.graph import Value
 from tinyinfer.types import Array
 
@@ -31,7 +32,7 @@ def resize_by_scale(ctx: Context) -> Value:
     scales = _scales(ctx, given if given is not None else ctx.constant(1), x.type.rank)
     shrinks, grows = any(s < 1 for s in scales), any(s > 1 for s in scales)
     if mode == "nearest" and shrinks and grows:
-        raise ctx.error(f"scales {scales}; accepted with mode 'nearest': all ≥ 1 or all ≤ 1", UnsupportedError)
+        raise ctx.error(f"scales {scales}; accepted with mode 'nearest': all ≥ 1 or all ≤ 1", OperandError)
     return ctx.result(
         "Resize",
         x,
