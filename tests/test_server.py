@@ -20,6 +20,8 @@ from tests.small_models import adder, save
 from tinyinfer import server
 from tinyinfer.errors import TinyInferError
 
+HIDDEN = ["/.env", "/%2eenv", "/.git/config", "/assets/../.env", "/assets%2f..%2f.env"]
+
 
 def make_site(folder: Path) -> Path:
     """A folder with a file of each kind, beside a file that must stay private, with a link to it."""
@@ -28,6 +30,9 @@ def make_site(folder: Path) -> Path:
         (folder / name).write_text(f"this is {name}")
     (folder.parent / "private.txt").write_text("secret")
     (folder / "link.txt").symlink_to(folder.parent / "private.txt")
+    (folder / ".env").write_text("secret")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("secret")
     return folder
 
 
@@ -98,9 +103,10 @@ def test_every_answer_is_isolated_and_strict(running: tuple[str, int], path: str
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["x-content-type-options"] == "nosniff"
     policy = headers["content-security-policy"].split("; ")
-    assert "default-src 'none'" in policy
+    assert {"default-src 'none'", "frame-ancestors 'none'", "img-src 'self' blob:"} <= set(policy)
     assert "script-src 'self' 'wasm-unsafe-eval'" in policy
-    assert not re.search("unsafe-inline|'unsafe-eval'|blob:|data:|https?:", headers["content-security-policy"])
+    others = "; ".join(rule for rule in policy if not rule.startswith("img-src"))
+    assert not re.search("unsafe-inline|'unsafe-eval'|blob:|data:|https?:", others)
 
 
 def test_missing_file(running: tuple[str, int]) -> None:
@@ -112,12 +118,19 @@ def test_unchanged_file_is_not_sent_again(running: tuple[str, int]) -> None:
     assert ask(running, "/a.wasm", **{"If-None-Match": tag}).status == 304
 
 
+def test_several_ranges_are_a_multipart_answer(running: tuple[str, int]) -> None:
+    answer = ask(running, "/a.wasm", Range="bytes=0-1,4-5")
+    assert answer.status == 206
+    assert answer.headers["content-type"].startswith("multipart/byteranges; boundary=")
+
+
 def test_only_reading(running: tuple[str, int]) -> None:
     assert ask(running, "/index.js", "POST").status == 405
 
 
 @pytest.mark.parametrize(
-    "path", ["/../private.txt", "/%2e%2e/private.txt", "/assets/../../private.txt", "//private.txt", "/link.txt"]
+    "path",
+    ["/../private.txt", "/%2e%2e/private.txt", "/assets/../../private.txt", "//private.txt", "/link.txt", *HIDDEN],
 )
 def test_nothing_outside_the_folder(running: tuple[str, int], path: str) -> None:
     answer = ask(running, path)

@@ -32,10 +32,11 @@ HEADERS = {
             "worker-src 'self'",
             "connect-src 'self'",
             "style-src 'self'",
-            "img-src 'self'",
+            "img-src 'self' blob:",  # pictures that somebody has picked
             "manifest-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
+            "frame-ancestors 'none'",
         ]
     ),
     # Cross-origin isolation, without which browsers give a page no shared memory.
@@ -101,6 +102,8 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
                 message["headers"] = _headers(message["headers"], message["status"], scope["path"])
             await send(message)
 
+        if any(part.startswith(".") for part in scope["path"].split("/")):
+            scope = {**scope, "path": "/\0"}  # names that begin with a dot are nobody's business: not found
         await app(scope, receive, send_with_headers)
 
     return wrapped
@@ -109,7 +112,8 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
 def _headers(given: Any, status: int, path: str) -> list[tuple[bytes, bytes]]:
     headers = {name.lower(): value for name, value in given}
     kind = CONTENT_TYPES.get(PurePosixPath(path).suffix)
-    if kind is not None and status < 300:
+    several = headers.get(b"content-type", b"").startswith(b"multipart/")
+    if kind is not None and status < 300 and not several:
         headers[b"content-type"] = kind.encode()
     headers.update((name.encode(), value.encode()) for name, value in HEADERS.items())
     return list(headers.items())
