@@ -37,12 +37,16 @@ def test_constant(attrs: dict, expected: np.ndarray) -> None:
     ("data_type", "values"), [(TensorProto.DOUBLE, [0.1, 1e300]), (TensorProto.FLOAT16, [0.5, 65504.0])]
 )
 @pytest.mark.parametrize("raw", [False, True])
-def test_constants_of_other_float_types_become_float32(data_type: int, values: list[float], raw: bool) -> None:
+def test_constants_of_other_float_types_keep_them(data_type: int, values: list[float], raw: bool) -> None:
     dtype = helper.tensor_dtype_to_np_dtype(data_type)
     data = np.array(values, dtype).tobytes() if raw else values
-    proto, feeds = single("Constant", [], value=helper.make_tensor("t", data_type, [2], data, raw=raw))
+    constant = helper.make_node("Constant", [], ["c"], value=helper.make_tensor("t", data_type, [2], data, raw=raw))
+    with pytest.raises(UnsupportedError, match=rf"outputs reads 'c', a constant of {dtype}; values at run time are"):
+        frontend.load(model([constant], {}, ["c"]))
+    cast = helper.make_node("Cast", ["c"], ["y"], to=TensorProto.FLOAT)
     with np.errstate(over="ignore"):
-        assert_close(imported(proto, feeds), {"y": np.array(values, dtype).astype(np.float32)}, 0)
+        expected = np.array(values, dtype).astype(np.float32)
+    assert_close(imported(model([constant, cast], {}), {}), {"y": expected}, 0)
 
 
 def test_constant_rejects() -> None:

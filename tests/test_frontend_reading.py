@@ -315,9 +315,15 @@ def test_tensors_that_do_not_fit_their_shape() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16])
-def test_weights_of_other_float_types_become_float32(dtype: type) -> None:
+def test_weights_of_other_float_types_are_refused_beside_float32(dtype: type) -> None:
     proto = product()
     proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(W.astype(dtype), "w"))
+    with pytest.raises(
+        UnsupportedError, match=rf"node product \(MatMul\): input 1 \('w'\) is a constant of {dtype.__name__}"
+    ):
+        frontend.load(proto)
+    proto.graph.node[0].input[1] = "w32"
+    proto.graph.node.insert(0, helper.make_node("Cast", ["w"], ["w32"], to=TensorProto.FLOAT))
     assert_close(imported(proto, {"x": X}), {"y": X @ W}, 1e-6)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import onnx.defs
 from onnx import AttributeProto, NodeProto
 from onnx.defs import OpSchema
@@ -105,6 +106,23 @@ def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
             return f"input {i} ({formal.name}) is {dtype.value}; accepted in this opset: {names}"
         if formal.is_homogeneous and chosen.setdefault(formal.type_str, dtype) is not dtype:
             return f"input {i} ({formal.name}) is {dtype.value}; expected {chosen[formal.type_str].value} as before it"
+    return ""
+
+
+_NUMPY_NAMES = {"float32": "float", "float64": "double"}
+
+
+def constant_problem(schema: OpSchema, inputs: Sequence[np.dtype[Any] | None]) -> str:
+    """`type_problem` for constants, which have more element types; operands that are no constants are None."""
+    chosen: dict[str, str] = {}
+    for i, dtype in enumerate(inputs):
+        if dtype is None:
+            continue
+        formal, name = schema.inputs[min(i, len(schema.inputs) - 1)], _NUMPY_NAMES.get(dtype.name, dtype.name)
+        if f"tensor({name})" not in formal.types:
+            return f"input {i} ({formal.name}) is {dtype.name}, which this opset does not accept"
+        if formal.is_homogeneous and chosen.setdefault(formal.type_str, name) != name:
+            return f"input {i} ({formal.name}) is {dtype.name}; expected {chosen[formal.type_str]} as before it"
     return ""
 
 

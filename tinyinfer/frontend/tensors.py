@@ -1,14 +1,10 @@
-"""TensorProto → array, from the model itself or from external data beside it.
-
-float16 and float64 constants become float32 (float16 exactly, float64 rounded to nearest even): TinyInfer computes in
-float32, so this is the precision such weights are used in. Tensors that vary at run time are not converted silently: a
-graph input or a Cast of another element type is an error.
-"""
+"""TensorProto → array, from the model itself or from external data beside it, in the element type that it has."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -26,6 +22,10 @@ _STORAGE: dict[int, tuple[str, str]] = {
     TensorProto.UINT8: ("|u1", "int32_data"),
     TensorProto.INT8: ("|i1", "int32_data"),
     TensorProto.BOOL: ("|u1", "int32_data"),
+    TensorProto.UINT64: ("<u8", "uint64_data"),
+    TensorProto.UINT32: ("<u4", "uint64_data"),
+    TensorProto.INT16: ("<i2", "int32_data"),
+    TensorProto.UINT16: ("<u2", "int32_data"),
 }
 _DTYPES: dict[int, DType] = {
     TensorProto.FLOAT: DType.FLOAT,
@@ -51,6 +51,13 @@ def item_size(data_type: int) -> int:
     return np.dtype(_STORAGE[data_type][0]).itemsize if data_type in _STORAGE else 0
 
 
+def numpy_of(data_type: int) -> np.dtype[Any] | None:
+    """The NumPy type of constants, or None where there is none."""
+    if data_type == TensorProto.BOOL:
+        return np.dtype(np.bool_)
+    return np.dtype(_STORAGE[data_type][0]).newbyteorder("=") if data_type in _STORAGE else None
+
+
 def dtype_of(data_type: int) -> DType | None:
     """The element type of values at run time, or None where there is none."""
     return _DTYPES.get(data_type)
@@ -61,7 +68,7 @@ def require_supported(tensor: TensorProto) -> None:
     if tensor.data_type not in _STORAGE:
         raise UnsupportedError(
             f"tensor {tensor.name!r} has element type {type_name(tensor.data_type)}; "
-            f"accepted: {ACCEPTED} (and float16, float64 as constants)"
+            f"accepted: {ACCEPTED} (and float16, float64, int16, uint16, uint32, uint64 as constants)"
         )
 
 
@@ -85,7 +92,12 @@ def to_array(tensor: TensorProto, folder: Path | None) -> Array:
     elif tensor.data_type == TensorProto.FLOAT16:
         elements = np.array(tensor.int32_data, np.int32).astype("<u2").view("<f2")
     else:
-        wide = {"float_data": np.float32, "double_data": np.float64, "int64_data": np.int64}.get(typed_field, np.int32)
+        wide = {
+            "float_data": np.float32,
+            "double_data": np.float64,
+            "int64_data": np.int64,
+            "uint64_data": np.uint64,
+        }.get(typed_field, np.int32)
         elements = np.array(getattr(tensor, typed_field), wide).astype(code)
     if elements.size != math.prod(shape):
         raise ModelError(f"tensor {tensor.name!r} has {elements.size} elements, its shape {list(shape)} another number")
@@ -95,9 +107,6 @@ def to_array(tensor: TensorProto, folder: Path | None) -> Array:
 def _to_runtime(elements: Array, data_type: int) -> Array:
     if data_type == TensorProto.BOOL:
         return np.asarray(elements != 0)
-    if elements.dtype.kind == "f":
-        with np.errstate(all="ignore"):
-            return elements.astype(np.float32)
     return elements.astype(elements.dtype.newbyteorder("="))
 
 
