@@ -124,6 +124,21 @@ def test_several_ranges_are_a_multipart_answer(running: tuple[str, int]) -> None
     assert answer.headers["content-type"].startswith("multipart/byteranges; boundary=")
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:1", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example:80", 421),
+        ("localhost.evil", 421),
+    ],
+)
+def test_other_hosts_are_refused(running: tuple[str, int], host: str, status: int) -> None:
+    """A page elsewhere can have its name resolve to this machine."""
+    assert ask(running, "/a.wasm", Host=host).status == status
+
+
 def test_only_reading(running: tuple[str, int]) -> None:
     assert ask(running, "/index.js", "POST").status == 405
 

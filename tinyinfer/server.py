@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import re
 import socket
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -102,11 +104,27 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
                 message["headers"] = _headers(message["headers"], message["status"], scope["path"])
             await send(message)
 
+        if not _is_own(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
+            headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 421, "headers": headers})
+            await send({"type": "http.response.body", "body": b"this server does not serve that host"})
+            return
         if any(part.startswith(".") for part in scope["path"].split("/")):
             scope = {**scope, "path": "/\0"}  # names that begin with a dot are nobody's business: not found
         await app(scope, receive, send_with_headers)
 
     return wrapped
+
+
+def _is_own(host: str) -> bool:
+    """Whether a Host header names this machine: others are of pages that had their name resolve to it."""
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+        return True
+    except ValueError:
+        own = socket.gethostname().lower()
+        return name.lower() in ("localhost", own, f"{own}.local")
 
 
 def _headers(given: Any, status: int, path: str) -> list[tuple[bytes, bytes]]:
