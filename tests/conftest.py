@@ -42,6 +42,8 @@ for _name in (
     "HTTP_PROXY", "HTTPS_PROXY",
 ):  # fmt: skip
     os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name.startswith("TINYINFER_MAX_")]:
+    del os.environ[_name]
 
 # Deadlines measure the machine, not the code. Graph and tensor strategies are big by nature.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
