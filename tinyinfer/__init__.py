@@ -18,6 +18,7 @@ __all__ = [
     "InferenceSession",
     "TinyInferError",
     "VerificationReport",
+    "__version__",
     "compile",
     "quantization",
     "verify",

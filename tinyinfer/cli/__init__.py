@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tinyinfer import __version__
 from tinyinfer.cli import console
 from tinyinfer.cli.bench import bench
 from tinyinfer.cli.bundle import bundle
@@ -21,6 +22,8 @@ from tinyinfer.cli.serve import serve
 from tinyinfer.cli.verify import verify
 from tinyinfer.errors import TinyInferError
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
 DEBUG_VARIABLE = "TINYINFER_DEBUG"
 
 
@@ -32,6 +35,9 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
+        except KeyboardInterrupt:
+            console.note("Interrupted")
+            raise typer.Exit(INTERRUPTED) from None
         except (TinyInferError, OSError) as error:
             if ctx.params["debug"]:
                 raise
@@ -50,8 +56,17 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"tinyinfer {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show the traceback of an error.")
     ] = False,

@@ -19,6 +19,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 PIPED_WIDTH = 160
+LONGEST = 2_000
+"""Characters of a line."""
 
 Cell = str | int | float | Text
 Advance = Callable[[int, int, str], None]
@@ -35,18 +37,30 @@ out = _console(stderr=False)
 err = _console(stderr=True)
 
 
+def plain(text: str) -> str:
+    """`text` as a terminal may show it: control characters, which models can hold in names, are spelt out, and lines
+    longer than `LONGEST` are cut."""
+    return "\n".join(map(_line, text.split("\n")))
+
+
+def _line(line: str) -> str:
+    cut = line if len(line) <= LONGEST else f"{line[:LONGEST]}… ({len(line):,} characters)"
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+
+
 def say(text: str | Text = "", style: str = "") -> None:
     """Print one line of plain text, unwrapped."""
-    out.print(Text(text, style) if isinstance(text, str) else text, soft_wrap=True)
+    out.print(Text(plain(text), style) if isinstance(text, str) else text, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a remark beside the result: to stderr."""
-    err.print(Text(text, "yellow"), soft_wrap=True)
+    err.print(Text(plain(text), "yellow"), soft_wrap=True)
 
 
 def fail(title: str, message: str) -> None:
     """Print an error: a panel on a terminal, one plain paragraph elsewhere."""
+    message = plain(message)
     if err.is_terminal:
         err.print(Panel(Text(message), title=title, title_align="left", border_style="red"))
     else:
@@ -59,14 +73,21 @@ def show_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[Cell]
     Cells are plain text; numbers get thousands separators.
     """
     heads = [Column(c[1:], justify="right", no_wrap=True) if c.startswith(">") else Column(c) for c in columns]
-    table = Table(*heads, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(*heads, title=Text(plain(title)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(_text(cell)) for cell in row))
+        table.add_row(*map(_shown, row))
     out.print(table)
 
 
+def _shown(cell: Cell) -> Text:
+    if not isinstance(cell, Text):
+        return Text(_text(cell))
+    safe = plain(cell.plain)
+    return cell if safe == cell.plain else Text(safe, cell.style)
+
+
 def _text(cell: str | int | float) -> str:
-    return cell if isinstance(cell, str) else f"{cell:,}"
+    return plain(cell) if isinstance(cell, str) else f"{cell:,}"
 
 
 def size(nbytes: int) -> str:

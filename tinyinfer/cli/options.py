@@ -72,7 +72,10 @@ def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     parts = sizes.replace("×", "x").split("x") if sizes else []
     if not name or not equals or not all(part.isascii() and part.isdigit() for part in parts):
         raise typer.BadParameter(f"{text!r} is not of the form NAME=1x3x224x224", param_hint="--shape")
-    return name, tuple(int(part) for part in parts)
+    shape = tuple(int(part) for part in parts)
+    if 0 in shape:
+        raise typer.BadParameter(f"{text!r} is a tensor without elements; sizes are 1 or more", param_hint="--shape")
+    return name, shape
 
 
 def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:
