@@ -124,6 +124,8 @@ def test_long_ranges(limit: int) -> None:
     [
         (one("Resize", [1, 1, 1, 1], {"roi": np.zeros(0, np.float32), "s": np.array([1, 1, 1, 1e8], np.float32)}),
          "elements of tables"),
+        (one("Resize", [1, 1, 1, 4], {"roi": np.zeros(0, np.float32), "s": np.array([1, 1, 1, 3e38], np.float32)}),
+         "accepted: less than 4 GiB"),
         (one("ConvTranspose", [1, 1, 2], {"w": np.ones((1, 1, 3), np.float32)}, strides=[10**8]), "kernel calls"),
         (one("Conv", [1, 40_000, 2], {"w": np.ones((80_000, 1, 1), np.float32)}, group=40_000), "kernel calls"),
         (one("MaxPool", [1, 1, 8], kernel_shape=[2**62], pads=[2**62, 2**62]), "must be ≤ 2147483647"),
@@ -131,7 +133,7 @@ def test_long_ranges(limit: int) -> None:
         (one("Conv", [1, 1, 8], {"w": np.ones((1, 1, 1), np.float32)}, pads=[2**40, 0]), "must be ≤ 2147483647"),
         (one("Pad", [2], {"pads": np.array([0, 10**7])}, mode="reflect"), "elements of tables"),
     ],
-    ids=["resize", "stride", "groups", "kernel", "pool stride", "pads", "reflect"],
+    ids=["resize", "infinite", "stride", "groups", "kernel", "pool stride", "pads", "reflect"],
 )  # fmt: skip
 def test_operators_that_ask_for_much(proto: onnx.ModelProto, message: str) -> None:
     with pytest.raises(ModelError, match=rf"node n \(\w+\): .*{message}"):

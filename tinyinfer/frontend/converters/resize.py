@@ -129,7 +129,9 @@ def _scaled_sizes(shape: tuple[int, ...], scales: Sequence[float], roi: tuple[fl
     sizes = []
     for i, (dim, scale) in enumerate(zip(shape, scales)):
         extent = np.float32(roi[len(shape) + i]) - np.float32(roi[i]) if roi else np.float32(1)
-        sizes.append(max(math.floor(float(np.float32(dim) * extent * np.float32(scale))), 0))
+        with np.errstate(over="ignore"):
+            size = float(np.float32(dim) * extent * np.float32(scale))
+        sizes.append(math.floor(min(max(size, 0), 1 << 62)))  # a size that no tensor has, if it is infinite
     return tuple(sizes)
 
 
