@@ -84,6 +84,16 @@ def test_clip_is_a_maximum_and_a_minimum(low: float | None, high: float | None, 
     assert_close(imported(proto, feeds), {"y": np.minimum(at_least, np.float32(LARGEST if high is None else high))}, 0)
 
 
+@pytest.mark.parametrize("constants", [(1, 2), (1,), (2,), ()])
+@pytest.mark.parametrize("low", [-1.0, -0.0, 0.0])
+@pytest.mark.parametrize("high", [-0.0, 0.0, 1.0])
+def test_zeros_within_the_bounds_keep_their_sign(low: float, high: float, constants: tuple[int, ...]) -> None:
+    """Clip-13 replaces what is less than min or greater than max. Zeros are neither, beside a bound of the other."""
+    x = np.array([-0.0, 0.0], np.float32)
+    proto, feeds = single("Clip", [x, *(np.array(b, np.float32) for b in (low, high))], constants)
+    assert np.signbit(imported(proto, feeds)["y"]).tolist() == [True, False]
+
+
 @pytest.mark.parametrize("bound", ["min", "max"])
 def test_a_bound_that_is_nan_as_an_attribute(bound: str) -> None:
     proto, feeds = single("Clip", [EXTREMES], opset=6 + 1, **{bound: math.nan})

@@ -60,15 +60,24 @@ def relu(ctx: Context) -> Value:
 
 
 def clip(ctx: Context) -> Value:
-    """Min(max, Max(x, min)); without NaN, constant bounds of floats are a clamp."""
+    """x, or the bound that it is beyond: constant bounds of floats are a clamp. NaN where a bound is NaN."""
     x = ctx.input()
     low, high = (_bound(ctx, i, what, end) for i, what, end in ((1, "min", -_MAX), (2, "max", _MAX)))
     bounds = [bound.data for bound in (low, high) if bound is not None and bound.data is not None]
     if x.dtype.is_float and len(bounds) == 2 and not np.isnan(bounds).any():
         return ctx.result("Clip", x, clamp=Clamp(*(bound.item() for bound in bounds)))
     if low is not None:
-        x = ctx.step("Max", x, low) if high is not None else ctx.result("Max", x, low)
-    return x if high is None else ctx.result("Min", x, high)
+        x = _bounded(ctx, "Max", x, low, last=high is None)
+    return x if high is None else _bounded(ctx, "Min", x, high, last=True)
+
+
+def _bounded(ctx: Context, op: str, x: Value, bound: Value, last: bool) -> Value:
+    """`op` (Max or Min) of x and a bound. Floats equal to the bound are x, as in a clamp: zeros keep their sign."""
+    add = ctx.result if last else ctx.step
+    if not x.dtype.is_float:
+        return add(op, x, bound)
+    inside = ctx.step("LessOrEqual", *((bound, x) if op == "Max" else (x, bound)))
+    return add("Where", inside, x, ctx.step(op, x, bound))
 
 
 def _bound(ctx: Context, index: int, what: str, end: float) -> Value | None:
