@@ -26,7 +26,7 @@ from tinyinfer.passes.examples import conv, weights
 from tinyinfer.passes.examples import given as placeholder
 from tinyinfer.ref import interpreter
 from tinyinfer.rewrite import Match, P, Target, rule, sweeps
-from tinyinfer.types import Clamp
+from tinyinfer.types import Clamp, DType, TensorType
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.wasm_backend.plan import Plan
 from tinyinfer.wasm_backend.session import PlanRunner
@@ -338,6 +338,29 @@ class TestRewrites:
         ((where, found),) = report.rewriting.broken
         assert (where, found.node, found.op) == ("planted", "grow", "Exp")
         assert found.rewrites == ("Exp(x) → Exp(x)·(1 + ε)",)
+
+    @pytest.mark.parametrize("moves", [
+        [("Reshape", {"shape": (1, 256)})],
+        [("Transpose", {"perm": (1, 0)})],
+        [("Transpose", {"perm": (1, 0)}), ("Reshape", {"shape": (16, 16)})],
+    ])  # fmt: skip
+    def test_what_a_rewrite_loses_reaches_what_another_made_of_it(self, moves: list) -> None:
+        """Elements move after they are bytes; then the product, a value of neither graph, becomes one of integers."""
+        b = registry.builder("tie")
+        tenth, three = (b.constant(np.array(v, np.float32), name) for v, name in ((0.1, "tenth"), (3, "three")))
+        zero = b.constant(np.array(0, np.uint8), "zero")
+        x = b.input("x", TensorType(DType.UINT8, (256, 1)))
+        one = b.constant(np.ones((1, 1), np.uint8), "one")
+        y = b.add1("MatMul", *(b.add1("DequantizeLinear", v, tenth, zero) for v in (x, one)))
+        for op, attrs in moves:
+            y = b.add1(op, y, **attrs)
+        b.output("y", b.add1("QuantizeLinear", y, three, zero))
+        graph = b.build()
+        optimized = passes.run(graph)
+        assert "QLinearMatMul" in {node.op for node in optimized.nodes}
+        report = tinyinfer.verify(compiled(graph, optimized), feeds={"x": np.arange(256, dtype=np.uint8)[:, None]})
+        assert report.rewriting.broken == ()
+        assert report.ok
 
     def test_the_graph_as_imported_has_no_rewrites(self) -> None:
         graph = self.graph()

@@ -5,15 +5,16 @@ of the one is a value of the other, the two are compared, and the graph before g
 one. So each rewrite is judged by itself, on the same operands, and what one of them loses is never counted to another.
 Nodes that are the same in both graphs, operands included, need not run twice.
 
-Promises of the rewrites that led to a value add up: none at all means the same bits; floats may differ by the sum of
-the tolerances times the largest number that took part (results, values between, and for products max|x|·max Σ|w|);
-bytes by the sum of the quanta, and by one more where floats before them may differ.
+Promises of the rewrites that led to a value, and to what it is computed from that is not compared itself, add up: none
+at all means the same bits; floats may differ by the sum of the tolerances times the largest number that took part
+(results, values between, and for products max|x|·max Σ|w|); bytes by the sum of the quanta, and by one more where
+floats before them may differ.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,7 @@ class Comparison:
         counterparts = {v: self._counterpart(v) for node in self._before.nodes for v in node.outputs}
         self._pending = Counter(u for u in counterparts.values() if u in self._after)
         self._between = {v for v, u in counterparts.items() if u is None} | self._after.keys() - self._pending.keys()
+        self._reaching = self._promises.reaching(after, self._between)
         self._computed: dict[Value, Array] = {}
         self._known = dict(self._inputs)
         self._sizes = {v: _largest(a) for v, a in self._known.items()}
@@ -156,7 +158,8 @@ class Comparison:
         return bound if np.isfinite(bound) else 0.0
 
     def _judge(self, node: Node, value: Value, counterpart: Value | None, actual: Array, expected: Array) -> None:
-        promises = self._promises.of(value)
+        reaching = frozenset() if counterpart is None else self._reaching.get(counterpart, frozenset())
+        promises = self._promises.of(value, reaching)
         size = max(self._sizes.get(v, 0.0) for v in (value, counterpart) if v is not None)
         wrong, allowed = differing(actual, expected, promises, size)
         self.compared += 1
@@ -214,8 +217,17 @@ class _Promises:
         if found:
             self._of[value] = self._of.get(value, frozenset()) | found
 
-    def of(self, value: Value) -> list[Promise]:
-        promises = (self._changes[i].promise for i in sorted(self._of.get(value, ())))
+    def reaching(self, after: Graph, between: Set[Value]) -> dict[Value, frozenset[int]]:
+        """Those of each value of `after`, and of what it is computed from `between` the values that are compared."""
+        found: dict[Value, frozenset[int]] = {}
+        for node in after.nodes:
+            operands = (found[v] for v in node.operands if v in between and v in found)
+            upstream = frozenset[int]().union(*operands)
+            found.update((v, upstream | self._of.get(v, frozenset())) for v in node.outputs)
+        return found
+
+    def of(self, value: Value, reaching: frozenset[int]) -> list[Promise]:
+        promises = (self._changes[i].promise for i in sorted(self._of.get(value, frozenset()) | reaching))
         return [p for p in promises if p is not None]
 
     def titles(self, value: Value) -> tuple[str, ...]:
