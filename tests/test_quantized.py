@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.conftest import ENGINES
 from tests.differential import assert_same_bits, run_hostile
-from tests.onnx_models import assert_close, imported, model, oracle, run
+from tests.onnx_models import assert_close, imported, model, oracle, run, single
 from tests.strategies import tensor
 from tinyinfer import compiler, frontend, passes
 from tinyinfer.cli.integers import arithmetic
@@ -150,6 +150,23 @@ def test_concatenation_requantises() -> None:
     y = outputs(nodes, {"a": X, "b": X[:, :2]}, constants)
     assert np.array_equal(y[:, :3], X)
     within_one(y[:, 3:], quantized(real(X[:, :2], 0.02, 99), 0.05, 10))
+
+
+@pytest.mark.parametrize("fixed", [(), (1,)])
+@pytest.mark.parametrize(
+    ("a", "b"), [((6,), (6, 3)), ((4, 6), (6,)), ((6,), (6,)), ((2, 4, 6), (6,)), ((6,), (2, 6, 3))]
+)
+def test_products_of_bytes_with_operands_of_rank_1(a: tuple[int, ...], b: tuple[int, ...], fixed: tuple) -> None:
+    """MatMulInteger and QLinearMatMul behave like numpy.matmul."""
+    x, w = tensor(1, a, np.uint8), tensor(2, b, np.int8)
+    sums = np.matmul(x.astype(np.int32) - 7, w.astype(np.int32) - 3)
+    zeros = [np.array(7, np.uint8), np.array(3, np.int8)]
+    proto, feeds = single("MatMulInteger", [x, w, *zeros], [*fixed, 2, 3])
+    assert_close(imported(proto, feeds), {"y": sums}, 0)
+    one, small = np.array(1, np.float32), np.array(2.0**-9, np.float32)
+    operands = [x, small, zeros[0], w, one, zeros[1], one, np.array(5, np.uint8)]
+    proto, feeds = single("QLinearMatMul", operands, [1, 2, 4, 5, 6, 7, *(3 * i for i in fixed)])
+    assert_close(imported(proto, feeds), {"y": np.clip(np.rint(sums * 2.0**-9) + 5, 0, 255).astype(np.uint8)}, 0)
 
 
 @pytest.mark.parametrize("trans", [0, 1])

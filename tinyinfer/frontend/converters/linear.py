@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinyinfer.errors import ShapeError
 from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.graph import Value
 
 
 def matmul(ctx: Context) -> Value:
+    return product(ctx, "MatMul", ctx.input(0), ctx.input(1))
+
+
+def product(ctx: Context, op: str, a: Value, b: Value, *others: Value | None, **attrs: Any) -> Value:
     """Operands of rank 1 get a unit dimension, which the result loses again (numpy.matmul)."""
-    a, b = ctx.input(0), ctx.input(1)
     if not a.type.rank or not b.type.rank:
         raise ctx.error(f"A is {a.type}, B is {b.type}; expected rank ≥ 1", ShapeError)
     row, column = a.type.rank == 1, b.type.rank == 1
     if not row and not column:
-        return ctx.result("MatMul", a, b)
+        return ctx.result(op, a, b, *others, **attrs)
     left = ctx.reshape(a, (1, *a.shape)) if row else a
     right = ctx.reshape(b, (*b.shape, 1)) if column else b
-    y = ctx.step("MatMul", left, right)
+    y = ctx.step(op, left, right, *others, **attrs)
     shape = list(y.shape)
     if column:
         shape.pop()

@@ -14,6 +14,7 @@ from tinyinfer import scales
 from tinyinfer.errors import ShapeError, UnsupportedError
 from tinyinfer.frontend.context import Context, Converter
 from tinyinfer.frontend.contrib import DOMAIN
+from tinyinfer.frontend.converters.linear import product
 from tinyinfer.frontend.converters.spatial import kernel_of, pads_of, window_of
 from tinyinfer.graph import Value
 from tinyinfer.types import Array, DType, Quantized
@@ -254,14 +255,15 @@ def _zero_operands(ctx: Context, left: Value, right: Value) -> list[Value]:
 
 def matmul_integer(ctx: Context) -> Value:
     a, b = ctx.input(0), ctx.input(1)
-    return ctx.result("MatMulInteger", a, b, *_zero_operands(ctx, a, b))
+    return product(ctx, "MatMulInteger", a, b, *_zero_operands(ctx, a, b))
 
 
 def qlinear_matmul(ctx: Context) -> Value:
     a, b = _scaled(ctx, 0), _scaled(ctx, 3, single=False)
     scale, y = _result(ctx, 6, a.value.dtype)
     zeros = _constants(ctx, a_zero=a.zero, b_zero=b.zero)
-    return ctx.result("QLinearMatMul", a.value, b.value, *zeros, _multiplier(ctx, a.scale, b.scale, scale), y=y)
+    factor = _multiplier(ctx, a.scale, b.scale, scale)
+    return product(ctx, "QLinearMatMul", a.value, b.value, *zeros, factor, y=y)
 
 
 def qgemm(ctx: Context) -> Value:
