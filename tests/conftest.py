@@ -6,6 +6,8 @@ Environment variables
                             time) or `fuzz` (many, random, for a night)
     TINYINFER_TEST_MODELS   folder of real models, each in a folder of its own: `model.onnx`, `io.json` that describes
                             inputs and expected outputs, and their arrays; default: `../shared/models`
+    TINYINFER_TEST_SCRIPT_COVERAGE
+                            folder for records of what pages execute of `web/`; default: nothing is recorded
     TINYINFER_CHROMIUM      the Chromium to drive; default: the first one found on PATH
 """
 
@@ -172,7 +174,10 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh page in a context of its own: no cache, no IndexedDB, no service worker of other tests."""
+    from tests.script_coverage import recorded
+
     context = browser.new_context()
     context.set_default_timeout(60_000)  # milliseconds
-    yield context.new_page()
+    with recorded(context.new_page()) as page:
+        yield page
     context.close()

@@ -12,6 +12,7 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import pytest
 
@@ -26,7 +27,8 @@ def load_tool(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with patch.object(sys, "path", [str(ROOT / "tools"), *sys.path]):  # scripts there import each other
+        spec.loader.exec_module(module)
     return module
 
 
@@ -161,3 +163,35 @@ def test_outcomes_are_counted_from_the_report(tmp_path: Path) -> None:
     )
     tool = load_tool("run_tests")
     assert tool.describe(tool.count_outcomes(report)) == "2 passed, 2 failed, 1 skipped"
+
+
+def test_the_innermost_range_tells_what_a_page_executed() -> None:
+    """A function of the characters 2 to 8, of which a branch, 4 to 6, was taken in the second record only."""
+    tool = load_tool("script_coverage")
+    first, second = ([[0, 9, 1], [2, 8, 1], [4, 6, taken]] for taken in (0, 3))
+    other_script = [[0, 10, 1]]
+    never_called = [[0, 9, 1], [2, 8, 0]]
+    assert list(tool.executed_characters(9, [never_called, other_script])) == [1, 1, 0, 0, 0, 0, 0, 0, 1]
+    assert list(tool.executed_characters(9, [never_called, first])) == [1, 1, 1, 1, 0, 0, 1, 1, 1]
+    assert list(tool.executed_characters(9, [never_called, first, second])) == [1] * 9
+
+
+def test_segments_of_a_source_map() -> None:
+    """Two pieces with a source in the first line of a script, two in the third; A is 0, C 1, D -1, gC 32."""
+    tool = load_tool("script_coverage")
+    found = tool.segments("AAAA,C,EACA;;CCgCA,CDDA", "abcd\n\nxyz")
+    assert list(found) == [(0, 0, 1), (3, 0, 2), (7, 1, 34), (8, 0, 33)]
+
+
+def test_what_pages_executed_is_reported_by_source_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool = load_tool("script_coverage")
+    assert tool.report(tmp_path) == 0
+    assert "not measured" in capsys.readouterr().out
+    length = len(web_files(demo=False)["index.js"])
+    for n, count in enumerate([0, 1]):
+        (tmp_path / f"{n}.json").write_text(json.dumps([[[0, length, count]]]))
+        lines = tool.covered_lines(tmp_path)
+        assert {"index.js", "cache.js"} <= set(lines)
+        assert all(set(found.values()) == {count == 1} for found in lines.values())
+        assert tool.report(tmp_path) == (0 if count else 2)
+    assert "100.0%" in capsys.readouterr().out

@@ -22,13 +22,13 @@ PAGE = "demo/demo.js"
 BESIDE_PAGE = ("./index.js", "./files.js")
 
 
-def build(out: Path) -> None:
-    """Write the runtime into the folder `out`, and the demo page into its folder `demo`.
+def build(out: Path, *options: str) -> None:
+    """Write the runtime into the folder `out`, and the demo page into its folder `demo`; esbuild gets `options` too.
 
     Raises TinyInferError where `npm ci` has not been run in `web/`, or esbuild rejects a module.
     """
-    _esbuild(out, *SCRIPTS)
-    _esbuild(out / "demo", PAGE, *(f"--external:{module}" for module in BESIDE_PAGE))
+    _esbuild(out, *SCRIPTS, *options)
+    _esbuild(out / "demo", PAGE, *(f"--external:{module}" for module in BESIDE_PAGE), *options)
     for path in (WEB / "demo").iterdir():
         if path.suffix != ".js":
             shutil.copyfile(path, out / "demo" / path.name)

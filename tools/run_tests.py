@@ -1,8 +1,9 @@
 """Run the whole test suite: everything in this environment, then engine tests under wasmer on CPython 3.10.
 
-Arguments are passed on to pytest. Without any, coverage of lines and branches is measured and printed: in all processes
-of the first run, commands that tests start included. The closing lines tell what ran where, and what could not run and
-why; the last one is the total: `N passed, N failed, N skipped`.
+Arguments are passed on to pytest. Without any, coverage is measured in the first run and printed: of Python, lines and
+branches in all processes, commands that tests start included; of the web runtime, lines in Chromium's pages. The
+run fails where either is less than pyproject.toml asks. The closing lines tell what ran where, and what could not run
+and why; the last one is the total: `N passed, N failed, N skipped`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
+
+import script_coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_310 = ROOT / ".venv310" / "bin" / "python"
@@ -69,9 +72,13 @@ def main() -> int:
         run(f"all tests, {here}", [sys.executable], arguments)
     else:
         subprocess.run([*coverage, "erase"], cwd=ROOT)
-        run(f"all tests, {here}", [*coverage, "run"], arguments)
-        print(f"\n▸ coverage of tinyinfer, {here}", flush=True)
-        codes.append(report_coverage(coverage))
+        with tempfile.TemporaryDirectory() as records:
+            everything = [*coverage, "run"]
+            run(f"all tests, {here}", everything, arguments, TINYINFER_TEST_SCRIPT_COVERAGE=records)
+            print(f"\n▸ coverage of tinyinfer, {here}", flush=True)
+            codes.append(report_coverage(coverage))
+            print("\n▸ coverage of web, Chromium", flush=True)
+            codes.append(script_coverage.report(Path(records)))
     title = "engine tests under wasmer"
     if PYTHON_310.is_file():
         selected = ["-m", "engine", *arguments]
