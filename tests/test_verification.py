@@ -362,6 +362,17 @@ class TestRewrites:
         assert report.rewriting.broken == ()
         assert report.ok
 
+    def test_long_sums_of_equal_terms_may_differ_by_their_roundings(self) -> None:
+        """Each addition rounds the same way, so what is lost grows with the number of terms."""
+        b = registry.builder("long")
+        tenths = np.full((1, 20000), 0.1, np.float32)
+        product = b.add1("MatMul", b.input("x", TensorType(DType.FLOAT, (1, 20000))), b.constant(tenths.T, "w"))
+        b.output("y", b.add1("Add", product, b.constant(np.full(1, 77.7, np.float32), "c")))
+        graph = b.build()
+        report = tinyinfer.verify(compiled(graph, passes.run(graph)), feeds={"x": tenths})
+        assert sum(report.rewriting.applied.values()) == 1
+        assert report.ok
+
     def test_the_graph_as_imported_has_no_rewrites(self) -> None:
         graph = self.graph()
         report = tinyinfer.verify(compiled(graph, graph))

@@ -7,12 +7,13 @@ Nodes that are the same in both graphs, operands included, need not run twice.
 
 Promises of the rewrites that led to a value, and to what it is computed from that is not compared itself, add up: none
 at all means the same bits; floats may differ by the sum of the tolerances times the largest number that took part
-(results, values between, and for products max|x|·max Σ|w|); bytes by the sum of the quanta, and by one more where
-floats before them may differ.
+(results, values between, and for products max|x|·max Σ|w|), and two sums of n products, each in its order, by n
+roundings each; bytes by the sum of the quanta, and by one more where floats before them may differ.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Comparison:
         self._computed: dict[Value, Array] = {}
         self._known = dict(self._inputs)
         self._sizes = {v: _largest(a) for v, a in self._known.items()}
+        self._terms: dict[Value, int] = {}
         self.compared = 0
         """How many values that rewrites changed were compared."""
         self.deviations: list[Deviation] = []
@@ -142,7 +144,10 @@ class Comparison:
         """Note the largest number that took part in a node's results, back to values that both graphs have."""
         inner = max((self._sizes.get(v, 0.0) for v in node.operands if v in self._between), default=0.0)
         bound = max(inner, self._bound(node))
+        terms = max((self._terms.get(v, 0) for v in node.operands if v in self._between), default=0)
+        terms = max(terms, _terms(node))
         for value, array in zip(node.outputs, arrays, strict=True):
+            self._terms[value] = max(terms, self._terms.get(value, 0))
             self._sizes[value] = max(_largest(array), bound, self._sizes.get(value, 0.0))
 
     def _bound(self, node: Node) -> float:
@@ -161,7 +166,8 @@ class Comparison:
         reaching = frozenset() if counterpart is None else self._reaching.get(counterpart, frozenset())
         promises = self._promises.of(value, reaching)
         size = max(self._sizes.get(v, 0.0) for v in (value, counterpart) if v is not None)
-        wrong, allowed = differing(actual, expected, promises, size)
+        terms = max(self._terms.get(v, 0) for v in (value, counterpart) if v is not None)
+        wrong, allowed = differing(actual, expected, promises, size, terms)
         self.compared += 1
         if wrong.any():
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -170,8 +176,10 @@ class Comparison:
             self.deviations.append(Deviation(node.name, node.op, value.name, index, *found))
 
 
-def differing(actual: Array, expected: Array, promises: Sequence[Promise], size: float) -> tuple[Array, float]:
-    """Which elements differ by more than the promises allow, and how much that is; `size` as the module says.
+def differing(
+    actual: Array, expected: Array, promises: Sequence[Promise], size: float, terms: int = 0
+) -> tuple[Array, float]:
+    """Which elements differ by more than the promises allow, and how much that is; `size`, `terms` as the module says.
 
     Where numbers that are not finite take part, a rewrite that rounds may change which results are finite.
     """
@@ -185,7 +193,7 @@ def differing(actual: Array, expected: Array, promises: Sequence[Promise], size:
     if expected.dtype.kind != "f":
         allowed: float = quanta + (1 if tolerance else 0)
         return np.abs(actual.astype(np.int64) - expected.astype(np.int64)) > allowed, allowed
-    allowed = (tolerance + quanta / 128) * size
+    allowed = (tolerance + quanta / 128 + 2 * terms * ROUNDING) * size
     with np.errstate(invalid="ignore"):
         distance = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
     finite = np.isfinite(actual) & np.isfinite(expected)
@@ -194,6 +202,17 @@ def differing(actual: Array, expected: Array, promises: Sequence[Promise], size:
 
 SMALLEST = 2.0**-126
 """Below this float32 has fewer than 24 bits."""
+ROUNDING = 2.0**-24
+"""What one operation on float32 may lose of its result."""
+
+
+def _terms(node: Node) -> int:
+    """How many products each result of the node sums."""
+    axis = registry.SEMANTICS.traits(node.op).filter_axis
+    if axis is None:
+        return 0
+    shape = node.operands[1].shape
+    return math.prod(shape) // max(shape[axis], 1) if axis != -1 else shape[-2]
 
 
 class _Promises:
