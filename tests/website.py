@@ -115,13 +115,14 @@ def assert_no_workers(page: Page) -> None:
     assert page.workers == []
 
 
-def answering_workers(page: Page) -> int:
-    """How many Workers of the page execute what they are asked to.
+def answering_workers(page: Page, least: int = 0) -> int:
+    """How many Workers of the page execute what they are asked to; `least` have as long as they need.
 
     Chromium at times lists one for good that never had its script. A thread that waits does not answer either.
     """
     client = page.context.new_cdp_session(page)
     answers: list[str] = []
+    answered = re.compile('"value":42').search
     client.on("Target.receivedMessageFromTarget", lambda event: answers.append(event["message"]))
     request = json.dumps({"id": 1, "method": "Runtime.evaluate", "params": {"expression": "40 + 2"}})
     for target in client.send("Target.getTargets")["targetInfos"]:
@@ -133,8 +134,11 @@ def answering_workers(page: Page) -> int:
                 if not re.search("No (target|session) with given id", error.message):
                     raise  # anything but that it has ended since it was listed
     page.wait_for_timeout(1000)  # milliseconds
+    deadline = time.monotonic() + 60
+    while len([*filter(answered, answers)]) < least and time.monotonic() < deadline:
+        page.wait_for_timeout(10)
     client.detach()
-    return sum('"value":42' in answer for answer in answers)
+    return len([*filter(answered, answers)])
 
 
 @contextmanager
