@@ -12,7 +12,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto
 from tinyinfer.cli import console
 from tinyinfer.frontend import binding, reading, tensors
 from tinyinfer.frontend.converters import CONVERTERS
-from tinyinfer.frontend.importer import operator_of
+from tinyinfer.frontend.nodes import operator_of
 
 
 def show_refused(path: Path) -> None:

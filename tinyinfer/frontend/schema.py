@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 import onnx.defs
 from onnx import AttributeProto, NodeProto
 from onnx.defs import OpSchema
@@ -112,17 +111,17 @@ def type_problem(schema: OpSchema, inputs: Sequence[DType | None]) -> str:
 _NUMPY_NAMES = {"float32": "float", "float64": "double"}
 
 
-def constant_problem(schema: OpSchema, inputs: Sequence[np.dtype[Any] | None]) -> str:
-    """`type_problem` for constants, which have more element types; operands that are no constants are None."""
+def constant_problem(schema: OpSchema, inputs: Sequence[str | None]) -> str:
+    """`type_problem` for element types by NumPy's names, also of constants; operands that are absent are None."""
     chosen: dict[str, str] = {}
     for i, dtype in enumerate(inputs):
         if dtype is None:
             continue
-        formal, name = schema.inputs[min(i, len(schema.inputs) - 1)], _NUMPY_NAMES.get(dtype.name, dtype.name)
+        formal, name = schema.inputs[min(i, len(schema.inputs) - 1)], _NUMPY_NAMES.get(dtype, dtype)
         if f"tensor({name})" not in formal.types:
-            return f"input {i} ({formal.name}) is {dtype.name}, which this opset does not accept"
+            return f"input {i} ({formal.name}) is {dtype}, which this opset does not accept"
         if formal.is_homogeneous and chosen.setdefault(formal.type_str, name) != name:
-            return f"input {i} ({formal.name}) is {dtype.name}; expected {chosen[formal.type_str]} as before it"
+            return f"input {i} ({formal.name}) is {dtype}; expected {chosen[formal.type_str]} as before it"
     return ""
 
 

@@ -17,6 +17,7 @@ _STORAGE: dict[int, tuple[str, str]] = {
     TensorProto.FLOAT: ("<f4", "float_data"),
     TensorProto.DOUBLE: ("<f8", "double_data"),
     TensorProto.FLOAT16: ("<f2", "int32_data"),
+    TensorProto.BFLOAT16: ("<u2", "int32_data"),
     TensorProto.INT64: ("<i8", "int64_data"),
     TensorProto.INT32: ("<i4", "int32_data"),
     TensorProto.UINT8: ("|u1", "int32_data"),
@@ -52,9 +53,11 @@ def item_size(data_type: int) -> int:
 
 
 def numpy_of(data_type: int) -> np.dtype[Any] | None:
-    """The NumPy type of constants, or None where there is none."""
+    """The NumPy type of constants, or None where there is none; float32 holds every bfloat16."""
     if data_type == TensorProto.BOOL:
         return np.dtype(np.bool_)
+    if data_type == TensorProto.BFLOAT16:
+        return np.dtype(np.float32)
     return np.dtype(_STORAGE[data_type][0]).newbyteorder("=") if data_type in _STORAGE else None
 
 
@@ -68,7 +71,7 @@ def require_supported(tensor: TensorProto) -> None:
     if tensor.data_type not in _STORAGE:
         raise UnsupportedError(
             f"tensor {tensor.name!r} has element type {type_name(tensor.data_type)}; "
-            f"accepted: {ACCEPTED} (and float16, float64, int16, uint16, uint32, uint64 as constants)"
+            f"accepted: {ACCEPTED} (and bfloat16, float16, float64, int16, uint16, uint32, uint64 as constants)"
         )
 
 
@@ -107,6 +110,8 @@ def to_array(tensor: TensorProto, folder: Path | None) -> Array:
 def _to_runtime(elements: Array, data_type: int) -> Array:
     if data_type == TensorProto.BOOL:
         return np.asarray(elements != 0)
+    if data_type == TensorProto.BFLOAT16:  # the upper half of a float32
+        return (elements.astype(np.uint32) << 16).view(np.float32)
     return elements.astype(elements.dtype.newbyteorder("="))
 
 

@@ -7,13 +7,12 @@ moves elements is done by the ordinary converters on integers with the same bits
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinyinfer import registry
-from tinyinfer.errors import ModelError, ShapeError
+from tinyinfer.errors import ShapeError
 from tinyinfer.types import Array
 
 DTYPES = frozenset(np.dtype(name) for name in ("float64", "float16", "uint64", "uint32", "int16", "uint16"))
@@ -23,48 +22,19 @@ Spend = Callable[[int, int], None]
 
 # Operators that move elements, and those whose result does not depend on them.
 MOVEMENT = frozenset({
-    "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Size", "Slice", "Split", "Squeeze",
-    "Tile", "Transpose", "Unsqueeze", "Where",
+    "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Shape", "Size", "Slice",
+    "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where",
 })  # fmt: skip
 WITHOUT_ELEMENTS = frozenset({"Shape", "Size"})
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "Abs": np.abs,
-    "Add": registry.reference_of("Add"),
-    "Ceil": np.ceil,
-    "Div": registry.reference_of("Div"),
-    "Equal": np.equal,
-    "Exp": np.exp,
-    "Floor": np.floor,
-    "Greater": np.greater,
-    "GreaterOrEqual": np.greater_equal,
-    "Less": np.less,
-    "LessOrEqual": np.less_equal,
-    "Log": np.log,
-    "Max": lambda *arrays: _fold(np.maximum, arrays),
-    "Min": lambda *arrays: _fold(np.minimum, arrays),
-    "Mul": registry.reference_of("Mul"),
-    "Neg": np.negative,
-    "Pow": lambda x, y: np.power(x, y).astype(x.dtype),
-    "Range": lambda start, limit, delta: _range(start, limit, delta),
-    "Reciprocal": lambda x: np.asarray(1, x.dtype) / x,
-    "Round": np.rint,
-    "Sqrt": np.sqrt,
-    "Sub": registry.reference_of("Sub"),
-    "Sum": lambda *arrays: _fold(np.add, arrays),
-}
+
+def moves(op: str, opset: int) -> bool:
+    """Whether a node only moves elements: Pad brings its own in an attribute before opset 11."""
+    return op in MOVEMENT and (op != "Pad" or opset >= 11)
 
 
 # Operands that become float32 beside a float32 tensor: ONNX lets their type differ from the result's.
 ROUNDED = {"Pow": {1}, "BatchNormalization": {1, 2, 3, 4}, "Resize": {1}}
-
-
-def apply(op: str, operands: list[Array], spend: Spend) -> Array:
-    """The result of a function of `FUNCTIONS`. ValueError where shapes do not broadcast."""
-    size = _range_size(*operands) if op == "Range" else math.prod(np.broadcast_shapes(*(x.shape for x in operands)))
-    spend(size, operands[0].dtype.itemsize)
-    with np.errstate(all="ignore"):
-        return np.asarray(FUNCTIONS[op](*operands))
 
 
 def cast(x: Array, to: np.dtype[Any]) -> Array:
@@ -89,28 +59,6 @@ def bits(x: Array) -> Array:
 def from_bits(x: Array, dtype: np.dtype[Any]) -> Array:
     """The inverse of `bits`."""
     return np.ascontiguousarray(x).astype(f"i{dtype.itemsize}").view(dtype).reshape(x.shape)
-
-
-def _fold(function: Callable[..., Array], arrays: tuple[Array, ...]) -> Array:
-    result = arrays[0]
-    for array in arrays[1:]:
-        result = function(result, array)
-    return result
-
-
-def _range_size(start: Array, limit: Array, delta: Array) -> int:
-    if not (start.size == limit.size == delta.size == 1):
-        raise ShapeError("start, limit and delta must be one value each")
-    steps = (float(limit.item()) - float(start.item())) / float(delta.item()) if delta.item() else math.nan
-    if not math.isfinite(steps):
-        raise ModelError(f"start {start}, limit {limit}, delta {delta} do not make a range")
-    return max(math.ceil(steps), 0)
-
-
-def _range(start: Array, limit: Array, delta: Array) -> Array:
-    """start + i·delta, each element with two roundings."""
-    count = _range_size(start, limit, delta)
-    return np.asarray(start.reshape(()) + np.arange(count).astype(start.dtype) * delta.reshape(()))
 
 
 def full(shape: tuple[int, ...], value: Array, spend: Spend) -> Array:
