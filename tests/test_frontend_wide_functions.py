@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.onnx_models import imported, model, oracle
+from tinyinfer import frontend
+from tinyinfer.errors import TinyInferError, UnsupportedError
 from tinyinfer.frontend import wide_functions
 from tinyinfer.types import Array
 
@@ -117,3 +120,20 @@ def test_an_absent_bound_leaves_clip_open() -> None:
         {}, ["y"], {"x": x, "m": np.array(1.0), "l": np.array(-1e299)}, 13,
     )  # fmt: skip
     assert imported(proto, {})["y"].tolist() == [True, False]
+
+
+def test_a_type_that_is_not_computed_in_is_refused_by_its_attribute() -> None:
+    node = helper.make_node("DequantizeLinear", ["x", "s"], ["r"], name="n", output_dtype=TensorProto.BFLOAT16)
+    cast = helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT)
+    table = {"x": np.array([1], np.int8), "s": np.array(0.1, np.float16)}
+    with pytest.raises(UnsupportedError, match=r"node n \(DequantizeLinear\): attribute output_dtype is 'bfloat16'"):
+        frontend.load(model([node, cast], {}, constants=table, opset=23))
+
+
+@pytest.mark.parametrize("op", sorted(wide_functions.FUNCTIONS))
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 3, 4)])
+def test_shapes_that_do_not_fit_are_errors_of_the_model(op: str, shape: tuple[int, ...]) -> None:
+    names = [f"i{k}" for k in range(3 if op == "Range" else COUNTS.get(op, 2 if op in (*SHAPES, *QUANTISED) else 1))]
+    constants = {name: np.zeros(shape if k == 0 else (5,), np.float16) for k, name in enumerate(names)}
+    with suppress(TinyInferError):  # of the result's type at the latest; nothing else may be raised
+        frontend.load(model([helper.make_node(op, names, ["r"])], {}, ["r"], constants, opset=18))

@@ -195,21 +195,30 @@ def _dequantize(call: Call) -> Array:
     """(x − zero point)·scale: exact in float64, then one rounding to the type of the scale."""
     scale, zero = call.present[1], call.optional(2)
     centred = call.x.astype(np.float64) - (0 if zero is None else _spread(call, zero))
-    to = tensors.numpy_of(call.attrs.get("output_dtype") or 0) or scale.dtype
+    to = _asked(call, "output_dtype") or scale.dtype
     return np.asarray((centred * _spread(call, scale)).astype(to))
 
 
 def _quantize(call: Call) -> Array:
     """Divided and rounded in the type of the scale, or that of the attribute precision; then shifted and saturated."""
     scale, zero = call.present[1], call.optional(2)
-    precision = tensors.numpy_of(call.attrs.get("precision") or 0) or scale.dtype
+    precision = _asked(call, "precision") or scale.dtype
     ratio = call.x.astype(precision) / _spread(call, scale).astype(precision)
-    asked = tensors.numpy_of(call.attrs.get("output_dtype") or TensorProto.UINT8)
-    to = asked if zero is None else zero.dtype
-    if to is None or to.kind not in "iu":
+    to = (_asked(call, "output_dtype") or np.dtype(np.uint8)) if zero is None else zero.dtype
+    if to.kind not in "iu":
         raise UnsupportedError(f"the result would be {to}; accepted: int8, uint8, int16, uint16")
     shifted = np.rint(ratio).astype(np.float64) + (0 if zero is None else _spread(call, zero))
     return wide.cast(shifted, to)
+
+
+def _asked(call: Call, name: str) -> np.dtype[Any] | None:
+    """The element type that an attribute asks for; None where it asks for none."""
+    if not (asked := call.attrs.get(name)):
+        return None
+    dtype = tensors.numpy_of(asked)
+    if dtype is None or asked == TensorProto.BFLOAT16:
+        raise UnsupportedError(f"attribute {name} is {tensors.type_name(asked)!r}; accepted: float, float16, integers")
+    return dtype
 
 
 def _spread(call: Call, values: Array) -> Array:
