@@ -1,4 +1,4 @@
-"""What the calls of a model's own functions stand for, counted before anything is inlined."""
+"""What the calls of a model's own functions stand for, and how deep its subgraphs are, before anything recurses."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def check(model: ModelProto, label: str) -> None:
     limits.NESTING.check(total.levels, label)
     limits.FUNCTION_NODES.check(total.nodes, label)
     limits.FUNCTION_BYTES.check(total.nbytes, label)
+
+
+def check_nesting(model: ModelProto, label: str) -> None:
+    """LimitError if subgraphs are nested too deeply for what walks them by recursion."""
+    bodies = [model.graph.node, *(f.node for f in model.functions)]
+    levels = 0
+    while bodies:
+        limits.NESTING.check(levels, label)
+        attributes = [a for nodes in bodies for node in nodes for a in node.attribute]
+        bodies = [graph.node for a in attributes for graph in (*((a.g,) if a.HasField("g") else ()), *a.graphs)]
+        levels += 1
 
 
 def _measure(key: Key, bodies: dict[Key, list[NodeProto]], sizes: dict[Key, _Size], label: str) -> None:

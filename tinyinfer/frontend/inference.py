@@ -28,8 +28,10 @@ def declared(infos: Iterable[ValueInfoProto]) -> dict[str, TensorType]:
 def guessed(formal: OpSchema, index: int, operands: Sequence[TensorType | None]) -> TensorType | None:
     """Output `index` of an operator: of the operand's type that it shares, or of its only type; shaped as the operand.
 
-    None where the operator's schema leaves the type open.
+    None where the operator's schema leaves the type open, or has no outputs or no inputs at all.
     """
+    if not formal.outputs or not formal.inputs:
+        return None
     output = formal.outputs[min(index, len(formal.outputs) - 1)]
     dtypes = schema.accepted(output)
     for i, operand in enumerate(operands):

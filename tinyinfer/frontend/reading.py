@@ -39,6 +39,7 @@ def read(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
     """Read a model and check what makes a file ONNX at all. ModelError says what is wrong with it."""
     source = parse(model)
     _check(source)
+    functions.check_nesting(source.proto, source.label)
     return _inline_functions(source) if source.proto.functions else source
 
 
@@ -69,7 +70,9 @@ def _decode(blob: bytes, label: str) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(blob)
         return proto
-    except (DecodeError, ValueError):
+    except (DecodeError, ValueError) as error:
+        if "MaxDepth" in str(error):
+            raise ModelError(f"{label} has subgraphs inside each other, deeper than protobuf decodes") from None
         raise ModelError(f"{label} is not an ONNX model, or is truncated: it does not decode as protobuf") from None
 
 
@@ -91,4 +94,5 @@ def _inline_functions(source: Source) -> Source:
         proto = onnx.inliner.inline_local_functions(source.proto)
     except Exception as error:  # the inliner raises whatever its C++ core throws
         raise ModelError(f"{source.label}: its local functions cannot be inlined: {error}") from None
+    functions.check_nesting(proto, source.label)
     return Source(proto, source.label, source.folder)

@@ -143,6 +143,7 @@ class Lowering:
         self._stored: dict[Value, list[Strided]] = {}
         self._reserved: dict[Value, Strided] = {}
         self._constants: dict[tuple[Value, Layout], Pointer] = {}
+        self._packed: dict[tuple[object, ...], tuple[Array, Pointer]] = {}
         self._node = 0
         self._most_calls = self._plan_calls = self._table_elements = 0
         self._ends: list[int] = []
@@ -269,6 +270,13 @@ class Lowering:
         if key not in constants:
             constants[key] = PackedConstant(f"{name}.{key[:8]}", array)
         return Pointer(constants[key])
+
+    def packed(self, data: Array, pack: Callable[[Array], Array], name: str) -> Pointer:
+        """Address of what `pack` makes of a constant, made once for all nodes that share the constant's memory."""
+        key = (data.ctypes.data, data.shape, data.strides, data.dtype, pack)
+        if key not in self._packed:
+            self._packed[key] = data, self.const(pack(data), name)  # held, so that its memory stays its own
+        return self._packed[key][1]
 
     def _constant(self, value: Value, layout: Layout) -> Pointer:
         key = (value, layout)

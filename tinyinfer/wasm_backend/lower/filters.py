@@ -63,7 +63,7 @@ class Filters:
         """[KH, KW, C, M] as panels of a [KH·KW·C, M] matrix."""
         m = self.shape[-1]
         if self.data is not None:
-            return to.const(pack.panels(self.data.reshape(-1, m)), label)
+            return to.packed(self.data, _panels, label)
         assert self.place is not None
         k = math.prod(self.shape[:-1])
         dense = self._copied(to, self.place, label)
@@ -74,7 +74,7 @@ class Filters:
     def depthwise(self, to: Lowering, label: str) -> Pointer:
         """[KH, KW, 1, C] as the blocks of four channels that f32_dwconv reads."""
         if self.data is not None:
-            return to.const(pack.depthwise(self.data.reshape(-1, self.data.shape[-1])), label)
+            return to.packed(self.data, _depthwise, label)
         assert self.place is not None
         kh, kw, _, channels = self.shape
         blocks, taps, lanes = -(-channels // pack.VECTOR), kh * kw, pack.VECTOR
@@ -98,3 +98,11 @@ class Filters:
         dense = strides_of(source.shape, plain(len(source.shape)))
         to.copy(Strided(target, source.dtype, source.shape, dense), source)
         return target
+
+
+def _panels(filters: Array) -> Array:
+    return pack.panels(filters.reshape(-1, filters.shape[-1]))
+
+
+def _depthwise(filters: Array) -> Array:
+    return pack.depthwise(filters.reshape(-1, filters.shape[-1]))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyinfer.graph import Node, Value
-from tinyinfer.types import Clamp
+from tinyinfer.types import Array, Clamp
 from tinyinfer.wasm_backend import pack
 from tinyinfer.wasm_backend.lowering import Lowering, Pointer, Strided, constant
 from tinyinfer.wasm_backend.strides import Loops, collapse, plain, split_outer, strides_of
@@ -125,9 +125,13 @@ def panels_of(to: Lowering, b: Value, label: str) -> tuple[Pointer, int]:
     return target, size
 
 
+def _matrices(b: Array) -> Array:
+    return np.stack([pack.panels(matrix) for matrix in b.reshape(-1, *b.shape[-2:])])
+
+
 def constant_panels(to: Lowering, b: Value, label: str) -> Pointer:
     """The matrices [..., K, N] of the constant `b` as panels; K is not 0."""
-    return to.const(np.stack([pack.panels(matrix) for matrix in constant(b).reshape(-1, *b.shape[-2:])]), label)
+    return to.packed(constant(b), _matrices, label)
 
 
 def pack_rows(to: Lowering, matrices: Strided, target: Pointer) -> None:

@@ -19,13 +19,16 @@ from tinyinfer.wasm_backend.lower.rational import Rationals
 from tinyinfer.wasm_backend.lowering import Argument, Lowering, Pointer, Strided
 from tinyinfer.wasm_backend.strides import Layout, blocks, strides_of
 
+TAPS = {"nearest": 1, "linear": 2, "cubic": 4}
+"""Elements of X that make one of Y, along an axis."""
+
 
 def resize(node: Node, to: Lowering) -> None:
     """Axes that map onto themselves are skipped; the elements to extrapolate are filled in at the end."""
     (x,) = node.operands
     y = node.output
     layout = to.layout(y)
-    to.table(sum(y.shape))
+    to.table(TAPS[node.attrs["mode"]] * sum(y.shape))
     coordinates = [rational.arithmetic(*line(node, axis), y.shape[axis], x.shape[axis]) for axis in range(x.type.rank)]
     resized = [a for a, places in enumerate(coordinates) if not places.counts(x.shape[a])]
     source, shape = to.input(x, layout), list(x.shape)
@@ -73,10 +76,7 @@ def line(node: Node, axis: int) -> tuple[Fraction, Fraction]:
 
 
 def taps(node: Node, places: Rationals, length: int) -> tuple[Array, Rationals]:
-    """The taps that make each element: unclamped source indices and weights, [elements, taps].
-
-    There are one for nearest, two for linear, four for cubic.
-    """
+    """The taps that make each element: unclamped source indices and weights, [elements, taps]."""
     mode: str = node.attrs["mode"]
     if mode == "nearest":
         indices = _round(node.attrs["nearest_mode"], places)[:, None]
