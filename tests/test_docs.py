@@ -6,6 +6,7 @@ import importlib.util
 import re
 
 from tests.conftest import ROOT
+from tinyinfer import limits
 
 
 def _tool(name: str):
@@ -18,6 +19,12 @@ def _tool(name: str):
 def test_operators_page_is_what_the_tables_say() -> None:
     tool = _tool("operators_page")
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python tools/operators_page.py`"
+
+
+def test_the_table_of_limits_is_what_the_code_says() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [f"| `{limit.variable}` | {limit.default:,} | {limit.what} |" for limit in limits.ALL]
+    assert [line for line in text.splitlines() if line.startswith("| `TINYINFER_MAX_")] == rows
 
 
 def test_links_between_documents_lead_somewhere() -> None:

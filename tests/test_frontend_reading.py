@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,40 @@ def test_functions_of_the_model_are_inlined() -> None:
 
 
 # names and outputs
+
+
+@pytest.mark.parametrize("name", [b"product", b"MatMul", b"x", b"w", b"test"])
+def test_names_that_are_not_utf8(name: bytes) -> None:
+    blob = product().SerializeToString()
+    assert name in blob
+    with pytest.raises(ModelError, match=r"model: the text .* is not UTF-8"):
+        frontend.load(blob.replace(name, b"\xff" * len(name)))
+
+
+def test_external_data_in_places_that_are_not_plain_files(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(W.tobytes())
+    (tmp_path / "inside.bin").symlink_to("w.bin")
+    (tmp_path / "hard.bin").hardlink_to(tmp_path / "w.bin")
+    for location in ("inside.bin", "hard.bin", "./w.bin"):
+        external(tmp_path / "m.onnx", location)
+        assert_close(run(frontend.load(tmp_path / "m.onnx"), {"x": X}), {"y": X @ W}, 1e-6)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    for location in ("fifo", "null", "loop", "folder", "/dev/zero", "C:\\w.bin", "..\\w.bin", "\\\\host\\w.bin"):
+        external(tmp_path / "m.onnx", location)
+        with pytest.raises(ModelError, match=r"is missing|inside the model's folder|not a usable path"):
+            frontend.load(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("key", ["offset", "length"])
+@pytest.mark.parametrize("number", ["-1", "1.5", "", "0x10", " 1", "²", str(2**63), str(2**64), "9" * 5000])
+def test_numbers_of_external_data(tmp_path: Path, key: str, number: Any) -> None:
+    (tmp_path / "w.bin").write_bytes(W.tobytes())
+    external(tmp_path / "m.onnx", "w.bin", **{key: number})
+    with pytest.raises(ModelError, match=r"'w'.*(expected a number of bytes|needs? 48)"):
+        frontend.load(tmp_path / "m.onnx")
 
 
 def test_names_are_those_of_the_model() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import onnx
 import onnx.inliner
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
 from tinyinfer.errors import ModelError, UnsupportedError
 from tinyinfer.frontend import functions
@@ -39,6 +40,7 @@ def read(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
     """Read a model and check what makes a file ONNX at all. ModelError says what is wrong with it."""
     source = parse(model)
     _check(source)
+    _check_texts(source)
     functions.check_nesting(source.proto, source.label)
     return _inline_functions(source) if source.proto.functions else source
 
@@ -85,6 +87,26 @@ def _check(source: Source) -> None:
     default = [o.version for o in proto.opset_import if o.domain in DEFAULT_DOMAINS]
     if default and not OLDEST_OPSET <= source.opset <= NEWEST_OPSET:
         raise UnsupportedError(f"{label} uses opset {source.opset}; accepted: {OLDEST_OPSET} to {NEWEST_OPSET}")
+
+
+def _check_texts(source: Source) -> None:
+    """ModelError for a name or other text that is not UTF-8, which protobuf gives as bytes."""
+    waiting: list[Message] = [source.proto]
+    while waiting:
+        message = waiting.pop()
+        texts: list[str | bytes] = []
+        if isinstance(message, onnx.TensorProto):  # its other fields may be large, and reading them copies
+            texts.append(message.name)
+            waiting.extend(message.external_data)
+        else:
+            for field, value in message.ListFields():
+                if field.message_type is not None:
+                    waiting.extend([value] if isinstance(value, Message) else value)
+                elif field.type == FieldDescriptor.TYPE_STRING:
+                    texts.extend([value] if isinstance(value, (str, bytes)) else value)
+        for text in texts:
+            if isinstance(text, bytes):
+                raise ModelError(f"{source.label}: the text {text[:40]!r} is not UTF-8")
 
 
 def _inline_functions(source: Source) -> Source:

@@ -157,6 +157,6 @@ def _number(entries: dict[str, str], key: str, what: str) -> int | None:
     text = entries.get(key)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
-        raise ModelError(f"{what}: external data has {key} {text!r}; expected a number of bytes")
+    if not text.isascii() or not text.isdigit() or len(text) > 20:  # Python reads no more than some thousand digits
+        raise ModelError(f"{what}: external data has {key} {text[:40]!r}; expected a number of bytes")
     return int(text)
