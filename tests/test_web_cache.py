@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from tests.differential import assert_same_bits
 from tests.models import reference, tinf_of, tiny_graph, wide_graph
-from tests.website import Site, library, run_in_browser, serve
+from tests.website import Site, library, run_in_browser, serve, tag_of
 from tinyinfer.graph import Graph
 from tinyinfer.wasm_backend.kernel_module import load_kernels
 from tinyinfer.web_build import WEB
@@ -38,12 +38,13 @@ FROM_BUFFER = """async transfer => {
     return (await InferenceSession.create(buffer, { transfer })).outputNames;
 }"""
 
-EDIT = """async ({ name, edit }) => {
+EDIT = """async ({ name, edit, tag }) => {
     const cache = await caches.open("tinyinfer");
     const bytes = new Uint8Array(await (await cache.match(name)).arrayBuffer());
     if (edit === "delete") return await cache.delete(name);
     if (edit === "flip") bytes[bytes.length >> 1] ^= 1;
-    await cache.put(name, new Response(edit === "junk" ? "junk" : bytes));
+    const headers = edit === "tag" ? { etag: tag } : {};
+    await cache.put(name, new Response(edit === "junk" ? "junk" : bytes, { headers }));
 }"""
 
 KEPT = """async () => {
@@ -225,6 +226,208 @@ def test_wanted_hash(page: Page, site: Site) -> None:
     assert fetches(site) == (1, 1)
     wait_until_kept(page, site, MODEL)
     assert create(page, site, sha256=old) == (f"ModelError: {site.url}/{MODEL}: its SHA-256 is {new}, expected {old}")
+
+
+VERSION = """async options => {
+    const { InferenceSession } = await import("/index.js");
+    try {
+        const session = await InferenceSession.create("/tiny.tinf", options);
+        await session.release();
+        return session.metadata.version ?? "1";
+    } catch (error) {
+        return `${error.name}: ${error.message}`;
+    }
+}"""
+
+TAGS = pytest.mark.parametrize("tagged", ["ETag", "Last-Modified"])
+
+
+def version(page: Page, site: Site, **options: Any) -> Any:
+    """Which one of the models that the server has had."""
+    site.open(page)
+    return page.evaluate(VERSION, options)
+
+
+def replace_model(site: Site) -> None:
+    site.files[MODEL] = tinf_of(tiny_graph(), metadata={"version": "2"})
+
+
+def wait_for(page: Page, requests: list[str], *names: str) -> None:
+    """Until the server has been asked for these, in the background."""
+    deadline = time.monotonic() + 60
+    while not set(names) <= set(requests):
+        assert time.monotonic() < deadline, requests
+        page.wait_for_timeout(10)  # milliseconds
+
+
+@TAGS
+def test_a_replaced_model_is_there_the_next_time(tagged: str, page: Page, site: Site) -> None:
+    site.tagged = tagged
+    create_and_keep(page, site)
+    replace_model(site)
+    assert version(page, site) == "1"
+    wait_until_kept(page, site, MODEL)
+    assert version(page, site) == "2"
+
+
+@pytest.mark.parametrize("tagged", ["ETag", "Last-Modified", ""])
+def test_the_server_is_asked_first_on_demand(tagged: str, page: Page, site: Site) -> None:
+    site.tagged = tagged
+    create_and_keep(page, site)
+    replace_model(site)
+    assert version(page, site, cache="no-cache") == "2"
+    wait_until_kept(page, site, MODEL)
+    assert version(page, site) == "2"
+
+
+def test_a_server_that_does_not_tell_versions_apart(page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    replace_model(site)
+    for _ in range(2):
+        assert version(page, site) == "1"
+
+
+@TAGS
+@pytest.mark.parametrize("cache", [True, "no-cache"])
+def test_what_has_not_changed_is_not_sent_again(cache: Any, tagged: str, page: Page, site: Site) -> None:
+    site.tagged = tagged
+    create_and_keep(page, site)
+    assert create(page, site, cache=cache) == ["y"]
+    wait_for(page, site.unchanged, MODEL)
+    assert KERNELS not in site.unchanged
+
+
+def test_the_kept_copy_serves_what_has_not_changed(page: Page, site: Site) -> None:
+    """Also where the browser's own cache has let it go: the server's answer is not read."""
+    site.tagged = "ETag"
+    create_and_keep(page, site)
+    page.evaluate(EDIT, {"name": MODEL, "edit": "tag", "tag": tag_of(site.files[MODEL], "ETag")})
+    site.stalled[MODEL] = 0
+    page.context.new_cdp_session(page).send("Network.clearBrowserCache")
+    assert create(page, site, cache="no-cache") == ["y"]
+
+
+NO_MODELS = {
+    "gone": None,
+    "page": b"<!doctype html>",
+    "cut header": tinf_of(tiny_graph())[:99],
+    "cut weights": tinf_of(tiny_graph())[:-1],
+    "flipped": tinf_of(tiny_graph())[:-64] + b"\xff" + tinf_of(tiny_graph())[-63:],
+}
+
+
+@pytest.mark.parametrize("content", NO_MODELS.values(), ids=NO_MODELS)
+def test_what_is_no_model_replaces_none(content: bytes | None, page: Page, site: Site) -> None:
+    """The network is cut, a hotel answers, or a file is just being uploaded."""
+    site.tagged = "ETag"
+    create_and_keep(page, site)
+    del site.files[MODEL]
+    if content is not None:
+        site.files[MODEL] = content
+    for _ in range(2):
+        site.requests.clear()
+        assert create(page, site) == ["y"]
+        wait_for(page, site.requests, MODEL)
+    assert create(page, site, cache="no-cache").startswith(("ModelError: ", "PlanError: "))
+
+
+def test_model_and_kernels_are_replaced_together(page: Page, site: Site) -> None:
+    site.tagged = "ETag"
+    create_and_keep(page, site)
+    new_deployment(site)
+    assert create(page, site) == ["y"]
+    wait_until_kept(page, site, MODEL, KERNELS)
+    del site.files[MODEL], site.files[KERNELS]
+    assert create(page, site) == ["y"]
+
+
+@pytest.mark.parametrize(("first", "asked"), [(MODEL, KERNELS), (KERNELS, MODEL)])
+def test_model_and_kernels_are_replaced_one_after_the_other(first: str, asked: str, page: Page, site: Site) -> None:
+    site.tagged = "ETag"
+    create_and_keep(page, site)
+    old = dict(site.files)
+    new_deployment(site)
+    new = dict(site.files)
+    site.files = {**old, first: new[first]}
+    for _ in range(2):
+        site.requests.clear()
+        assert create(page, site) == ["y"]
+        wait_for(page, site.requests, asked)
+    site.files = new
+    assert create(page, site) == ["y"]
+    wait_until_kept(page, site, MODEL, KERNELS)
+    assert create(page, site) == ["y"]
+
+
+LISTED = """async () => {
+    const { modelCache } = await import("/index.js");
+    return (await modelCache.list()).map(({ url, bytes }) => [url, bytes]).sort();
+}"""
+
+DELETE = """async url => (await import("/index.js")).modelCache.delete(url)"""
+
+
+def test_list_and_delete(page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    kernels, model = ([f"{site.url}/{name}", len(site.files[name])] for name in (KERNELS, MODEL))
+    assert page.evaluate(LISTED) == [kernels, model]
+    assert page.evaluate(DELETE, f"/{MODEL}") is True
+    assert page.evaluate(DELETE, f"/{MODEL}") is False
+    assert page.evaluate(LISTED) == [kernels]
+    assert page.evaluate(KEPT) == [KERNELS]
+    fetches(site)
+    assert create(page, site) == ["y"]
+    assert fetches(site) == (1, 0)
+
+
+IN_TURN = """async ({ names, kernels, maxBytes }) => {
+    const { InferenceSession, modelCache } = await import("/index.js");
+    modelCache.maxBytes = maxBytes;
+    const kept = async () => (await modelCache.list()).map(({ url }) => new URL(url).pathname.slice(1));
+    for (const name of names) {
+        await (await InferenceSession.create(`/${name}`)).release();
+        const last = async () => (await kept()).slice(-2);
+        while ((await last()).sort().join() !== [kernels, name].sort().join()) {
+            await new Promise(resolve => setTimeout(resolve, 10));
+        }
+    }
+    return (await kept()).sort();
+}"""
+
+
+def test_what_was_not_used_for_longest_makes_room(page: Page, site: Site) -> None:
+    names = ["a.tinf", "b.tinf", "c.tinf"]
+    site.files.update(dict.fromkeys(names, site.files[MODEL]))
+    site.open(page)
+    room = len(site.files[KERNELS]) + 2 * len(site.files[MODEL])
+    used = {"names": ["a.tinf", "b.tinf", "a.tinf", "c.tinf"], "kernels": KERNELS, "maxBytes": room}
+    assert page.evaluate(IN_TURN, used) == ["a.tinf", "c.tinf", KERNELS]
+    assert page.evaluate(KEPT) == ["a.tinf", "c.tinf", KERNELS]
+
+
+def test_what_is_larger_than_the_room_lets_the_others_stay(page: Page, site: Site) -> None:
+    create_and_keep(page, site)
+    site.files["wide.tinf"] = tinf_of(wide_graph())
+    site.open(page)
+    later = """async maxBytes => {
+        const { InferenceSession, modelCache } = await import("/index.js");
+        modelCache.maxBytes = maxBytes;
+        const { promise, resolve } = Promise.withResolvers();
+        const wait = setTimeout;
+        globalThis.setTimeout = (task, ms) => wait(() => resolve(task()), ms === 200 ? 0 : ms);
+        await (await InferenceSession.create("/wide.tinf")).release();
+        await promise;
+    }"""
+    page.evaluate(later, len(site.files["wide.tinf"]) - 1)
+    assert page.evaluate(KEPT) == sorted([KERNELS, MODEL])
+
+
+@pytest.mark.parametrize("script", ["NO_STORAGE", "REFUSED"])
+def test_nothing_is_listed_without_a_storage(script: str, page: Page, site: Site) -> None:
+    page.add_init_script(globals()[script])
+    site.open(page)
+    assert page.evaluate(LISTED) == []
+    assert page.evaluate(DELETE, f"/{MODEL}") is False
 
 
 NO_STORAGE = "delete globalThis.caches"

@@ -73,7 +73,7 @@ WRONG = {
     "create('/model.tinf', 7)": "options must be object, not 7",
     "create('/model.tinf', { workers: 2 })": "unknown option 'workers'; expected worker, transfer, cache",
     "create('/model.tinf', { toString: 1 })": "unknown option 'toString'",
-    "create('/model.tinf', { cache: 'reload' })": "'cache' must be boolean, not reload",
+    "create('/model.tinf', { cache: 'reload' })": "'cache' must be boolean or no-cache, not reload",
     "create('/model.tinf', { onProgress: 1 })": "'onProgress' must be function, not 1",
     "create('/model.tinf', { sha256: 1 })": "'sha256' must be string, not 1",
     "create('/model.tinf', { signal: 1 })": "'signal' must be object, not 1",

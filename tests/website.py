@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -45,6 +46,14 @@ MIME = {
     ".wasm": "application/wasm",
 }
 
+CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+
+
+def tag_of(content: bytes, header: str) -> str:
+    """What a server without state may send in this header: other contents have others."""
+    crc = zlib.crc32(content)
+    return {"ETag": f'"{crc}"', "Last-Modified": formatdate(crc % 10**9, usegmt=True)}.get(header, "")
+
 
 @dataclass
 class Site:
@@ -60,8 +69,8 @@ class Site:
     stalled: dict[str, int] = field(default_factory=dict)
     """Bytes after which nothing comes any more, by path."""
     over: threading.Event = field(default_factory=threading.Event)
-    tagged: bool = False
-    """Whether answers carry an ETag, and files that have not changed are not sent again."""
+    tagged: str = ""
+    """ETag or Last-Modified: the header by which answers tell versions apart. What is unchanged is not sent again."""
     received: dict[str, bytes] = field(default_factory=dict)
     """Bodies of POST requests by path."""
     url: str = ""
@@ -163,14 +172,14 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         # Head and body leave together; apart, the second would wait for the browser to acknowledge the first.
         wbufsize = -1
         disable_nagle_algorithm = True
-        tag: str | None = None
+        tag: str = ""
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].lstrip("/") or "index.html"
             site.requests.append(path)
             content = site.files.get(path)
-            self.tag = f'"{zlib.crc32(content or b"")}"' if site.tagged else None
-            if self.tag is not None and self.headers["If-None-Match"] == self.tag:
+            self.tag = tag_of(content or b"", site.tagged)
+            if self.tag and self.headers[CONDITIONS[site.tagged]] == self.tag:
                 site.unchanged.append(path)
                 return self.answer(304, b"", "")
             return self.answer(404 if content is None else 200, content or b"", PurePosixPath(path).suffix)
@@ -185,8 +194,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", MIME.get(suffix, "application/octet-stream"))
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-cache" if site.tagged else "no-store")
-            if self.tag is not None:
-                self.send_header("ETag", self.tag)
+            if self.tag:
+                self.send_header(site.tagged, self.tag)
             for name, value in site.headers.items():
                 self.send_header(name, value)
             try:

@@ -4,6 +4,8 @@
 import { ModelError, messageOf } from "./errors.js";
 
 const NAME = "tinyinfer";
+/** Where empty answers stand by the same URLs, in the order in which the files were last used. */
+const USES = "tinyinfer uses";
 /** The most bytes that come at once. */
 export const PIECE = 2 ** 18;
 const SPARE = 8; // buffers that wait for their next use
@@ -24,16 +26,46 @@ const LAST_PATIENCE = 5000;
  * @typedef {object} Incoming
  * @property {boolean} kept whether it comes from the storage
  * @property {number} status of the answer that it came with
+ * @property {string} etag or the date of the last change: empty if the server does not tell versions apart
  * @property {AsyncIterable<Piece> | Iterable<Piece>} pieces
  * @property {Box} box takes pieces back when they are not needed any more
  *
  * @typedef {object} LoadOptions
- * @property {boolean} cache whether to read and write the storage
+ * @property {boolean | "no-cache"} cache whether to read and write the storage; "no-cache": after asking the server
  * @property {boolean} reload take nothing from any cache
- * @property {AbortSignal} signal
- * @property {(() => void)[]} later gets what can wait until all is loaded
+ * @property {AbortSignal} [signal]
+ * @property {(() => Promise<unknown>)[]} later gets what can wait until all is loaded
  * @property {(progress: Progress) => void} [onProgress]
  */
+
+/** The models and kernels that are kept in the browser's cache storage, for all pages of this origin. */
+export const modelCache = {
+  /** The most bytes to keep: what was not used for longest makes room. */
+  maxBytes: 2 ** 30,
+
+  /** The files that are kept, the one last used at the end. @returns {Promise<{url: string, bytes: number}[]>} */
+  async list() {
+    const [files, uses] = await opened();
+    if (!files) return [];
+    const listed = [];
+    for (const { url } of await uses.keys()) {
+      const response = await files.match(url);
+      if (response) listed.push({ url, bytes: Number(response.headers.get("content-length")) });
+    }
+    return listed;
+  },
+
+  /** Let go of a file. @param {string | URL} url @returns {Promise<boolean>} whether it was kept */
+  async delete(url) {
+    const [files, uses] = await opened();
+    if (!files) return false;
+    await uses.delete(url);
+    return files.delete(url);
+  },
+};
+
+/** The storage of files and that of their uses; nothing where there is no storage: plain HTTP, blocked storage. */
+const opened = () => Promise.all([NAME, USES].map(async name => caches.open(name))).catch(() => []);
 
 /**
  * @param {string} url absolute
@@ -44,16 +76,21 @@ const LAST_PATIENCE = 5000;
  */
 export async function open(url, options, key = url) {
   const { cache, reload, later } = options;
-  const { kept, response } = await (cache && !reload ? choose(url, options) : request(url, options));
+  const { kept, response } = await (cache === true && !reload ? choose : request)(url, options);
   const box = new Box(cache && !kept);
-  if (box.keeps) later.push(() => keep(key, box.content()));
+  const etag = versionOf(response);
+  if (cache) later.push(() => (kept ? use(key) : keep(key, etag, box.content())));
   return {
     kept,
     box,
+    etag,
     status: response.status,
     pieces: read(url, response, box, kept ? LAST_PATIENCE : 0, options),
   };
 }
+
+/** @param {Response} response */
+const versionOf = ({ headers }) => headers.get("etag") ?? headers.get("last-modified") ?? "";
 
 /** @param {string} url @param {LoadOptions} options */
 async function choose(url, options) {
@@ -94,12 +131,23 @@ async function find(url) {
   throw new Error("not kept");
 }
 
-/** @param {string} url @param {LoadOptions} options @returns {Promise<Found>} */
-async function request(url, { reload, signal }) {
+/**
+ * What the server has; with "no-cache" what is kept if that is the same version.
+ * @param {string} url
+ * @param {LoadOptions} options
+ * @returns {Promise<Found>}
+ */
+async function request(url, { cache, reload, signal }) {
+  const check = cache === "no-cache" && !reload;
   try {
-    const response = await fetch(url, { signal, cache: reload ? "reload" : "default" });
-    if (response.ok) return { kept: false, response };
-    throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    const response = await fetch(url, { signal, cache: reload ? "reload" : check ? cache : "default" });
+    if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    const version = versionOf(response);
+    const found = { kept: false, response };
+    const kept = check && (await within(PATIENCE, find(url)).catch(() => {}));
+    if (!kept || !version || versionOf(kept.response) !== version) return found;
+    cancel(found);
+    return kept;
   } catch (error) {
     throw failed(url, error);
   }
@@ -129,7 +177,7 @@ function isPreloaded(url) {
  * @param {Response} response
  * @param {Box} box
  * @param {number} patience milliseconds that a piece may take; 0: any time
- * @param {LoadOptions} options
+ * @param {Pick<LoadOptions, "onProgress">} options
  */
 async function* read(url, { headers, body }, box, patience, { onProgress }) {
   // The length of a compressed transfer is not that of its content.
@@ -203,12 +251,30 @@ export class Box {
   }
 }
 
-/** A storage that is full or forbidden is no reason to fail. @param {string} url @param {Blob} file */
-async function keep(url, file) {
-  try {
-    const response = new Response(file, { headers: { "content-length": `${file.size}` } });
-    await (await caches.open(NAME)).put(url, response);
-  } catch {}
+/**
+ * Rejected where the storage is full or forbidden.
+ * @param {string} url
+ * @param {string} etag
+ * @param {Blob} file
+ */
+async function keep(url, etag, file) {
+  let room = modelCache.maxBytes - file.size;
+  if (!(room >= 0)) return;
+  for (const other of (await modelCache.list()).reverse()) {
+    if (other.url === url) continue;
+    room -= other.bytes;
+    if (room < 0) await modelCache.delete(other.url);
+  }
+  const headers = { "content-length": `${file.size}`, etag };
+  const files = await use(url);
+  await files.put(url, new Response(file, { headers }));
+}
+
+/** Put a file at the end of the order of use. @param {string} url @returns the storage of files */
+async function use(url) {
+  const [files, uses] = await opened();
+  await uses.put(url, new Response());
+  return files;
 }
 
 /**

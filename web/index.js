@@ -16,6 +16,7 @@ import { sizeOf, TYPES } from "./plan.js";
 import { RemoteHost, serve } from "./remote.js";
 import { isOwnWorker } from "./worker.js";
 
+export { modelCache } from "./cache.js";
 export { EngineError, FeedError, ModelError, PlanError, TinyInferError } from "./errors.js";
 export { features } from "./features.js";
 
@@ -32,7 +33,8 @@ export { features } from "./features.js";
  * @property {boolean} [worker] whether the session gets a Worker of its own (default where one can be started), so that its
  *   runs block nobody; `false` runs it in the calling thread, which starts sooner and saves the way to a Worker and back
  * @property {(progress: import("./cache.js").Progress) => void} [onProgress] told of downloads, in bytes
- * @property {boolean} [cache] keep model and kernels in the browser's cache storage; default true
+ * @property {boolean | "no-cache"} [cache] keep model and kernels in the browser's cache storage; default true. What is
+ *   kept is used at once, and the server asked afterwards, for the next time; "no-cache" asks it first
  * @property {string} [sha256] the model's SHA-256; a cached file with another one is fetched again
  * @property {Tier | "auto"} [tier] whose kernels: `simd128` (default) has the same bits in every browser; `relaxed`
  *   rounds each multiply-add once; `auto` is `relaxed` where the browser and the machine can, else `simd128`

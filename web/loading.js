@@ -4,7 +4,7 @@
 import { Box, open, PIECE } from "./cache.js";
 import { EngineError, ModelError, messageOf } from "./errors.js";
 import { join } from "./pieces.js";
-import { kindOf } from "./plan.js";
+import { kindOf, ModelReader } from "./plan.js";
 import { sha256 as hashOf } from "./sha256.js";
 import { share } from "./threads.js";
 import { Standstill, Watch } from "./watch.js";
@@ -31,7 +31,7 @@ const LATER = 200;
 /**
  * Bring a model into its host.
  * @param {Order} order
- * @param {Omit<LoadOptions, "reload" | "later">} options
+ * @param {Omit<LoadOptions, "reload" | "later"> & {signal: AbortSignal}} options
  * @param {Host} host
  * @returns {Promise<import("./host.js").Created>}
  * @throws {ModelError} also when loading does not get on
@@ -45,20 +45,21 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
   let buffer;
   const attempt = async (/** @type {boolean} */ reload, /** @type {Watch} */ watch) => {
     const number = ++attempts;
-    /** @type {(() => void)[]} */
+    /** @type {LoadOptions["later"]} */
     const later = [];
-    const find = async (/** @type {string} */ key, url = key) => {
-      const file = await watch.during(
-        key,
-        open(url, { ...options, signal: watch.signal, reload, later }, key),
-      );
+    const all = { ...options, signal: watch.signal, reload, later };
+    const find = async (/** @type {string} */ key, url = key, cache = options.cache) => {
+      const file = await watch.during(key, open(url, { ...all, cache }, key));
       kept ||= file.kept;
       return { ...file, pieces: watch.each(key, file.pieces) };
     };
-    const kernels = find(wasmUrl, byHash(wasmUrl, wanted)).then(async file => {
+    // Kernels are known by their hash: the server need not be asked about those that are kept.
+    const kernels = find(wasmUrl, byHash(wasmUrl, wanted), !!options.cache).then(async file => {
       const bytes = await collect(file);
       return watch.during("the compiler", compile(bytes, shared, wasmUrl, file.status));
     });
+    /** @type {unknown} */
+    let mayBeOld;
     const send = async () => {
       if (typeof model !== "string") {
         // Once, whatever becomes of the kernels: the buffer may be gone.
@@ -68,6 +69,7 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
         return buffer;
       }
       const file = await find(model);
+      mayBeOld = file.kept && options.cache === true && file.etag && !sha256;
       const opening = { source: model, status: file.status, threads, shared, sha256 };
       return handOver(file, opening, host, watch, () => number < attempts);
     };
@@ -75,8 +77,9 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
     watch.signal.throwIfAborted();
     const created = watch.during("the session", host.create({ ...compiled, url: wasmUrl, tier }, threads));
     const [result] = await Promise.all([created, ...taken]);
+    if (mayBeOld) later.push(() => renew(`${model}`, wasmUrl, tier, compiled.sha256));
     setTimeout(() => {
-      for (const task of later) task();
+      for (const task of later) task().catch(() => {}); // the session does not depend on it
     }, LATER);
     return result;
   };
@@ -95,6 +98,31 @@ export async function load({ model, transfer, sha256, tier, threads, shared, was
 
 /** An address that no cache has other kernels for. @param {string} url @param {unknown} sha256 */
 const byHash = (url, sha256) => (sha256 ? `${url}${url.includes("?") ? "&" : "?"}sha256=${sha256}` : url);
+
+/**
+ * Keep what the server has by now instead of a kept model, for the next time, together with kernels that fit it.
+ * @param {string} url
+ * @param {string} wasmUrl
+ * @param {Order["tier"]} tier
+ * @param {string} sha256 of the kernels that are kept
+ */
+async function renew(url, wasmUrl, tier, sha256) {
+  /** @type {LoadOptions} */
+  const options = { cache: "no-cache", reload: false, later: [] };
+  const { kept, pieces, box } = await open(url, options);
+  if (kept) return;
+  const reader = new ModelReader(url, ({ size }) => new Uint8Array(size));
+  for await (const piece of pieces) {
+    reader.write(piece);
+    box.put(piece);
+  }
+  const wanted = (await reader.end()).kernels[tier];
+  if (wanted !== sha256) {
+    const file = await open(byHash(wasmUrl, wanted), { ...options, reload: true }, wasmUrl);
+    if ((await hashOf(await collect(file))) !== wanted) return;
+  }
+  for (const task of options.later) await task();
+}
 
 /**
  * @param {Pick<Incoming, "pieces" | "box">} file

@@ -5,7 +5,7 @@
 export const CREATE = {
   worker: "boolean",
   transfer: "boolean",
-  cache: "boolean",
+  cache: "boolean or no-cache",
   onProgress: "function",
   sha256: "string",
   wasmUrl: "string or object",
@@ -27,9 +27,9 @@ export const isObject = value => typeof value === "object" && value !== null;
 export function checkOptions(given, known) {
   if (!isObject(given)) throw wrong("options", "object", given);
   for (const [name, value] of Object.entries(given)) {
-    const type = new Map(Object.entries(known)).get(name);
-    if (type === undefined)
+    if (!Object.hasOwn(known, name))
       throw new TypeError(`unknown option '${name}'; expected ${Object.keys(known).join(", ")}`);
+    const type = known[name];
     const fits = [typeof value, value].some(kind => type.split(" or ").includes(/** @type {any} */ (kind)));
     if (type && value !== undefined && !fits) throw wrong(`'${name}'`, type, value);
   }

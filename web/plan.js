@@ -272,12 +272,11 @@ function readPlan({ inputs, outputs, steps, nodes, weights, arena, memory, scrat
  * @param {number[]} split
  */
 function canCut(args, [most, width, extent, ...moves]) {
-  const [from, to] = extent === undefined ? args.slice(-2) : [0, args[extent]];
+  const size = extent === undefined ? 0 : args[extent];
   return (
-    [most, width, from, to, ...moves].every(isCount) &&
+    [most, width, size, ...moves].every(isCount) &&
     Math.min(most, width) > 0 &&
-    from <= to &&
-    to <= 2 ** 32 &&
+    size <= 2 ** 32 &&
     moves.length % 2 === 0 &&
     moves.every((at, i) => i % 2 || at in args)
   );
