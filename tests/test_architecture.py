@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "types": set(),
     "traits": set(),
     "graph": {"errors", "limits", "types", "traits"},
-    "ops": {"errors", "limits", "types", "graph"},
+    "ops": {"errors", "limits", "types", "traits", "graph"},
     "ref": {"types", "graph"},
     "rewrite": {"errors", "types", "graph"},
     "wasm_backend": {"errors", "limits", "types", "traits", "graph"},

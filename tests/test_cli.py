@@ -318,9 +318,7 @@ class TestVerify:
         from tinyinfer import registry
         from tinyinfer.wasm_backend.lower import elementwise
 
-        wrong = registry.OPERATORS["Add"].__class__(
-            **{**vars(registry.OPERATORS["Add"]), "lower": elementwise.binary("sub")}
-        )
+        wrong = replace(registry.OPERATORS["Add"], lower=elementwise.binary("sub"))
         monkeypatch.setitem(registry.OPERATORS, "Add", wrong)
         out = run("verify", sums, code=1).stdout
         assert cells(out, "Add")[-1] == "✗ 1 node differs"

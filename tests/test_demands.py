@@ -8,6 +8,7 @@ import pytest
 
 from tinyinfer import registry
 from tinyinfer.errors import PlanError
+from tinyinfer.graph import Node
 from tinyinfer.types import DType, TensorType
 from tinyinfer.wasm_backend import demands
 from tinyinfer.wasm_backend.kernel_module import find_sources, load_kernels
@@ -65,6 +66,10 @@ def test_a_step_that_does_not_meet_them_is_refused() -> None:
     builder.output("y", builder.add1("Neg", x))
     graph = builder.build()
     to = Lowering(graph, {}, load_kernels().signatures, registry.SEMANTICS)
-    pointer = to.input(x)
-    with pytest.raises(PlanError, match="Neg: f32_pack requires ns > 0, but ns = -4"):
+
+    def wrong(node: Node, to: Lowering) -> None:
+        pointer = to.input(x)
         to.step("f32_pack", w=pointer, b=pointer, k=2, n=3, ks=12, ns=-4, bs=0, m0=0, m1=1)
+
+    with pytest.raises(PlanError, match="Neg: f32_pack requires ns > 0, but ns = -4"):
+        to.lower(lambda _: wrong)

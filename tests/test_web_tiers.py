@@ -118,5 +118,6 @@ def test_a_model_without_the_tier(page: Page, site: Site) -> None:
     assert create(page, site) == "simd128"
     assert create(page, site, tier="relaxed") == (
         f"PlanError: tiny was compiled for other kernels (SHA-256 undefined…, {site.url}/kernels.relaxed.wasm has "
-        f"{load_kernels('relaxed').sha256[:12]}…); compile it again with this version of TinyInfer"
+        f"{load_kernels('relaxed').sha256[:12]}…). Author of this page: compile it again, and upload it with index.js "
+        "and kernels of the same version (`tinyinfer bundle`)"
     )

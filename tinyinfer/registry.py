@@ -41,7 +41,7 @@ class _Table:
     def steps(
         self, op: str, inputs: Sequence[TensorType | None], outputs: Sequence[TensorType], attrs: Mapping[str, Any]
     ) -> int:
-        return work.steps(op, inputs, outputs, attrs)
+        return work.steps(OPERATORS[op].traits.loops, inputs, outputs, attrs)
 
     def evaluate(self, op: str, inputs: Sequence[Array | None], attrs: Mapping[str, Any]) -> tuple[Array, ...]:
         with arith.tier("simd128"):  # constants are the same for all tiers

@@ -35,6 +35,17 @@ class Accuracy(Enum):
     QUANTUM = "one quantum, or the very integers"
 
 
+class Loops(Enum):
+    """What the reference loops over in Python, which decides how long it takes."""
+
+    NONE = "nothing: whole arrays"
+    TAPS = "the taps and channels of a convolution"
+    PRODUCT = "the inner dimension of a product, for each entry of a batch"
+    WINDOW = "the taps of a pooling window"
+    AXES = "elements along axes"
+    RESAMPLED = "the rows of a resampled axis"
+
+
 EVERY = ("*",)
 """All operands, in `Traits.overwritable`."""
 
@@ -77,6 +88,8 @@ class Traits:
 
     foldable: bool
     """Computed when its operands are constants. Otherwise rewrites look for it first and fold what is left."""
+
+    loops: Loops
 
     accuracy: Accuracy
 

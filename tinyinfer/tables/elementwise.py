@@ -8,7 +8,7 @@ from tinyinfer.ops import elementwise, logic
 from tinyinfer.ref import elementwise as ref_elementwise
 from tinyinfer.ref import logic as ref_logic
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import EVERY, Accuracy, Traits, Writes
+from tinyinfer.traits import EVERY, Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import logic as lower_logic
@@ -25,6 +25,7 @@ ARITHMETIC = Traits(
     conversion=False,
     filter_axis=None,
     foldable=True,
+    loops=Loops.NONE,
     accuracy=Accuracy.EXACT,
 )
 COMMUTATIVE = replace(ARITHMETIC, commutative=True)

@@ -10,7 +10,7 @@ from tinyinfer.ref import functions as ref_functions
 from tinyinfer.ref import power as ref_power
 from tinyinfer.ref import softmax as ref_softmax
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import EVERY, Accuracy, Traits, Writes
+from tinyinfer.traits import EVERY, Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import elementwise as lower_elementwise
 from tinyinfer.wasm_backend.lower import functions as lower_functions
@@ -27,9 +27,12 @@ FUNCTION = Traits(
     conversion=False,
     filter_axis=None,
     foldable=True,
+    loops=Loops.NONE,
     accuracy=Accuracy.ULP,
 )
-SOFTMAX = replace(FUNCTION, elementwise=False, writes=Writes.DENSE, tabulated=False, accuracy=Accuracy.COMPOSED)
+SOFTMAX = replace(
+    FUNCTION, elementwise=False, writes=Writes.DENSE, tabulated=False, loops=Loops.AXES, accuracy=Accuracy.COMPOSED
+)
 
 # fmt: off
 ROWS = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tinyinfer.ops import movement
 from tinyinfer.ref import movement as ref_movement
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import EVERY, Accuracy, Traits, Writes
+from tinyinfer.traits import EVERY, Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import movement as lower_movement
 
@@ -23,6 +23,7 @@ VIEW = Traits(
     conversion=False,
     filter_axis=None,
     foldable=True,
+    loops=Loops.NONE,
     accuracy=Accuracy.EXACT,
 )
 WHOLE = replace(VIEW, view=False, whole=True, moves=False)

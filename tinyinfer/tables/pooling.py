@@ -7,7 +7,7 @@ from dataclasses import replace
 from tinyinfer.ops import pooling
 from tinyinfer.ref import pooling as ref_pooling
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import Accuracy, Traits, Writes
+from tinyinfer.traits import Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import pooling as lower_pooling
 
@@ -23,6 +23,7 @@ WINDOWS = Traits(
     conversion=False,
     filter_axis=None,
     foldable=True,
+    loops=Loops.WINDOW,
     accuracy=Accuracy.COMPOSED,
 )
 

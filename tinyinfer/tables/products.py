@@ -8,7 +8,7 @@ from tinyinfer.ops import conv, linear
 from tinyinfer.ref import conv as ref_conv
 from tinyinfer.ref import linear as ref_linear
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import Accuracy, Traits, Writes
+from tinyinfer.traits import Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import conv as lower_conv
 from tinyinfer.wasm_backend.lower import conv_transpose as lower_conv_transpose
@@ -27,10 +27,13 @@ CONVOLUTION = Traits(
     conversion=False,
     filter_axis=0,
     foldable=True,
+    loops=Loops.TAPS,
     accuracy=Accuracy.SUM,
 )
 TRANSPOSED = replace(CONVOLUTION, overwritable=(), writes=Writes.DENSE, filter_axis=1)
-PRODUCT = replace(CONVOLUTION, writes=Writes.COLUMNS, filter_axis=-1)  # a row is read again for other columns
+PRODUCT = replace(
+    CONVOLUTION, writes=Writes.COLUMNS, filter_axis=-1, loops=Loops.PRODUCT
+)  # a row is read again for other columns
 
 # fmt: off
 ROWS = [

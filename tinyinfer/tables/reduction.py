@@ -7,7 +7,7 @@ from dataclasses import replace
 from tinyinfer.ops import reduction
 from tinyinfer.ref import reduction as ref_reduction
 from tinyinfer.tables.row import Operator
-from tinyinfer.traits import EVERY, Accuracy, Traits, Writes
+from tinyinfer.traits import EVERY, Accuracy, Loops, Traits, Writes
 from tinyinfer.wasm_backend import layout
 from tinyinfer.wasm_backend.lower import reduction as lower_reduction
 
@@ -23,6 +23,7 @@ CHOICE = Traits(
     conversion=False,
     filter_axis=None,
     foldable=True,
+    loops=Loops.AXES,
     accuracy=Accuracy.EXACT,
 )
 
