@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import subprocess
+import sys
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +18,13 @@ from onnx import helper
 
 import tinyinfer
 from tests.commands import run
+from tests.conftest import ROOT
 from tests.onnx_models import model
-from tinyinfer import compiler
+from tinyinfer import compiler, images
 from tinyinfer.cli import console
+from tinyinfer.errors import FeedError
+from tinyinfer.types import DType
+from tinyinfer.wasm_backend.plan import Binding
 
 X = np.ones((1, 3), np.float32)
 NAMES = ["\x1b[2J\x1b]0;title\x07", "a\rb", "\x9b31m", "right\u202eleft", "[bold red]x[/]", "long" * 100_000]
@@ -56,3 +65,27 @@ def test_a_shape_without_elements_is_refused(tmp_path: Path) -> None:
 def test_version() -> None:
     assert tinyinfer.__version__ == version("tinyinfer")
     assert run("--version").stdout == f"tinyinfer {tinyinfer.__version__}\n"
+
+
+def test_ctrl_c_while_the_command_starts_is_one_line(tmp_path: Path) -> None:
+    """Interrupted where a package is imported that takes long."""
+    tmp_path.joinpath("onnx.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command = [sys.executable, "-m", "tinyinfer", "inspect", "m.onnx"]
+    result = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted\n")
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    """60,000 × 60,000 pixels of one colour, a file of some kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    picture = tmp_path / "bomb.png"
+    content = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(60_001))), chunk(b"IEND", b""))
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(content))
+    binding = Binding("x", DType.FLOAT, (1, 1, 8, 8), 0, (64, 64, 8, 1))
+    with pytest.raises(FeedError, match=r"bomb.png: not a readable picture: Image size \(3600000000 pixels\)"):
+        images.read_image(picture, images.Preprocess(8, 8), binding)

@@ -91,7 +91,7 @@ def test_wheel_has_nothing_else(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_names_its_command(wheel: zipfile.ZipFile) -> None:
-    assert "tinyinfer = tinyinfer.cli:main" in metadata(wheel, "entry_points.txt")
+    assert "tinyinfer = tinyinfer.start:main" in metadata(wheel, "entry_points.txt")
 
 
 def test_python_and_npm_packages_have_one_version(wheel: zipfile.ZipFile) -> None:

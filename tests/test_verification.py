@@ -265,7 +265,7 @@ def test_wrong_feeds_are_refused(sums: CompiledModel) -> None:
 
 
 def test_unknown_engine_is_refused(sums: CompiledModel) -> None:
-    with pytest.raises(EngineError, match="unknown engine 'v8'; available: wasmtime, wasmer"):
+    with pytest.raises(EngineError, match="unknown engine 'v8'; known: wasmtime, wasmer"):
         tinyinfer.verify(sums, engines=["v8"])
 
 

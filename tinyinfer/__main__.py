@@ -1,5 +1,5 @@
 """`python -m tinyinfer`: the command line."""
 
-from tinyinfer.cli import main
+from tinyinfer.start import main
 
 main()

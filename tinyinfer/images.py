@@ -203,15 +203,15 @@ def _parse(text: str, guess: Preprocess) -> Preprocess:
 
 
 def _open(path: Path) -> Image:
+    if not path.is_file():
+        raise FeedError(f"{path}: no such file")
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise TinyInferError(f"{path}: reading pictures needs Pillow: pip install 'tinyinfer[image]'") from None
     try:
         picture = ImageOps.exif_transpose(Image.open(path))
-    except FileNotFoundError:
-        raise FeedError(f"{path}: no such file") from None
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise FeedError(f"{path}: not a readable picture: {error}") from None
     if "A" in picture.getbands():
         white = Image.new("RGBA", picture.size, "white")

@@ -21,9 +21,8 @@ from tinyinfer.cli.run import run
 from tinyinfer.cli.serve import serve
 from tinyinfer.cli.verify import verify
 from tinyinfer.errors import TinyInferError
+from tinyinfer.start import INTERRUPTED
 
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
 DEBUG_VARIABLE = "TINYINFER_DEBUG"
 
 

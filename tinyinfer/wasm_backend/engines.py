@@ -171,12 +171,10 @@ def _import_wasmer() -> tuple[Any, Any]:
     try:
         import wasmer
         import wasmer_compiler_cranelift
-    except ImportError as error:
+    except ImportError:
         version = ".".join(map(str, sys.version_info[:3]))
         raise EngineError(
-            f'engine "wasmer" is not available on Python {version}: {error}. wasmer 1.1 (2022, its last release) has '
-            "wheels for CPython 3.10 and older. Use engine='wasmtime' (default), or in a CPython 3.10 "
-            "environment: pip install 'tinyinfer[wasmer]'"
+            f"engine 'wasmer' is not installed: pip install 'tinyinfer[wasmer]' on CPython 3.10 (this is {version})"
         ) from None
     return wasmer, wasmer_compiler_cranelift
 
@@ -201,7 +199,7 @@ def problem(name: str, tiers: Iterable[str] = ()) -> str | None:
 def check_tier(name: str, tier: str) -> None:
     """Raise EngineError unless the engine of this name exists and runs the tier."""
     if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}; available: {', '.join(ENGINES)}")
+        raise EngineError(f"unknown engine {name!r}; known: {', '.join(ENGINES)}")
     if tier not in ENGINES[name].tiers:
         able = " or ".join(repr(other) for other, engine in ENGINES.items() if tier in engine.tiers)
         raise EngineError(
