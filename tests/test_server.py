@@ -8,19 +8,30 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Page, expect
 
+import tinyinfer
 from tests.commands import run, start
+from tests.conftest import ROOT
 from tests.small_models import adder, save
+from tests.test_samples import network, samples
 from tinyinfer import server
+from tinyinfer.bundle import bundle as write_bundle
 from tinyinfer.errors import TinyInferError
 
 HIDDEN = ["/.env", "/%2eenv", "/.git/config", "/assets/../.env", "/assets%2f..%2f.env"]
+ENCODED = ["/%2e%2e%2fprivate.txt", "/assets%2f..%2f..%2fprivate.txt", "/..%5cprivate.txt", "/%252e%252e/private.txt"]
+ABSOLUTE = ["/%2fetc%2fpasswd", "//etc/passwd", "/private.txt%00.js", "/up/private.txt", "/up%2fprivate.txt"]
 
 
 def make_site(folder: Path) -> Path:
@@ -30,6 +41,7 @@ def make_site(folder: Path) -> Path:
         (folder / name).write_text(f"this is {name}")
     (folder.parent / "private.txt").write_text("secret")
     (folder / "link.txt").symlink_to(folder.parent / "private.txt")
+    (folder / "up").symlink_to(folder.parent)
     (folder / ".env").write_text("secret")
     (folder / ".git").mkdir()
     (folder / ".git" / "config").write_text("secret")
@@ -118,6 +130,148 @@ def test_unchanged_file_is_not_sent_again(running: tuple[str, int]) -> None:
     assert ask(running, "/a.wasm", **{"If-None-Match": tag}).status == 304
 
 
+def test_file_that_has_not_changed_since_is_not_sent_again(running: tuple[str, int]) -> None:
+    headers = ask(running, "/a.wasm").headers
+    answer = ask(running, "/a.wasm", **{"If-Modified-Since": headers["last-modified"]})
+    assert (answer.status, answer.body) == (304, b"")
+    assert ask(running, "/a.wasm", **{"If-Modified-Since": "Mon, 01 Jan 1990 00:00:00 GMT"}).status == 200
+    assert ask(running, "/a.wasm", **{"If-None-Match": '"another"'}).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/a.wasm", "/none.js"])
+def test_head_is_get_without_a_body(running: tuple[str, int], path: str) -> None:
+    get, head = ask(running, path), ask(running, path, "HEAD")
+    assert (head.status, head.body) == (get.status, b"")
+    assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
+
+
+def test_a_range_of_another_version_is_the_whole_file(running: tuple[str, int]) -> None:
+    whole = ask(running, "/a.wasm")
+    same, other = (
+        ask(running, "/a.wasm", Range="bytes=5-6", **{"If-Range": tag}) for tag in (whole.headers["etag"], '"another"')
+    )
+    assert (same.status, same.body) == (206, whole.body[5:7])
+    assert (other.status, other.body) == (200, whole.body)
+
+
+@pytest.mark.parametrize("request_of", ["GET /{0}", "GET / HTTP/1.1\r\nHost: localhost\r\nA: {0}"])
+def test_endless_headers_are_refused(running: tuple[str, int], request_of: str) -> None:
+    with socket.create_connection(running, timeout=60) as client:
+        client.sendall(request_of.format("x" * (server.HEADER_BYTES + 1)).encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+@contextmanager
+def serving(folder: Path, **limits: float) -> Iterator[tuple[Any, tuple[str, int]]]:
+    """A server with other limits, and where it is."""
+    with server.listen("127.0.0.1", 0) as listener:
+        running = server.server_of(server.application(folder), **limits)  # type: ignore[arg-type]
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield running, listener.getsockname()
+        finally:
+            running.should_exit = running.force_exit = True
+            thread.join(60)
+
+
+def ended(running: Any) -> bool:
+    """Whether the server comes to have no connection; how long it takes does not matter."""
+    return any(time.sleep(0.01) or not running.server_state.connections for _ in range(6000))
+
+
+def trickle(client: socket.socket, byte: bytes) -> None:
+    """Send byte after byte for a minute."""
+    for _ in range(6000):
+        time.sleep(0.01)
+        client.sendall(byte)
+
+
+@pytest.mark.parametrize(
+    "start_of_request",
+    [
+        b"",
+        b"GET /a.js HTTP/1.1\r\nHost: localhost\r\nX: ",
+        b"GET /index.js HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n",
+    ],
+    ids=["nothing", "headers", "body"],
+)
+def test_a_request_that_never_ends_is_ended(site: Path, start_of_request: bytes) -> None:
+    """Its bytes keep coming, one at a time."""
+    with serving(site, patience=0.5) as (_, where), socket.create_connection(where, timeout=60) as client:
+        client.sendall(start_of_request)
+        with pytest.raises(OSError, match=r"reset|[Bb]roken|abort"):
+            trickle(client, b"x" if start_of_request else b"\n")
+
+
+def test_an_answer_that_nobody_reads_is_ended(site: Path) -> None:
+    with (site / "large.bin").open("wb") as file:
+        file.truncate(1 << 26)
+    with serving(site, patience=0.5) as (running, where), socket.create_connection(where, timeout=60) as client:
+        client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.recv(1)
+        assert ended(running)
+
+
+def test_a_slow_client_within_the_limits_is_served(site: Path) -> None:
+    with serving(site, patience=600) as (_, where), socket.create_connection(where, timeout=60) as client:
+        for byte in b"GET /a.css HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":
+            client.sendall(bytes([byte]))
+        assert b"".join(iter(lambda: client.recv(4096), b"")).endswith(b"this is a.css")
+
+
+def test_too_many_connections_are_told_so(site: Path) -> None:
+    with serving(site, connections=3) as (running, where):
+        others = [socket.create_connection(where, timeout=60) for _ in range(3)]
+        assert ask(where, "/a.css").status == 503
+        for other in others:
+            other.close()
+        assert ended(running)
+        assert ask(where, "/a.css").status == 200
+
+
+INLINE = """<!doctype html><title>-</title><style>body { color: rgb(1, 2, 3) }</style><body>
+<script>globalThis.pixels = new Float32Array(28 * 28);</script>\r
+<img onerror="globalThis.attacked = true" src="none.png">
+<script type="module">
+%s
+document.title = getComputedStyle(document.body).color;
+</script>"""
+
+
+def test_the_sample_of_the_readme_runs_as_printed(page: Page, tmp_path: Path) -> None:
+    (sample,) = samples(ROOT / "README.md", "js")
+    compiled = tinyinfer.compile(network(1, 28, "probabilities")).to_bytes()
+    write_bundle({"model.tinf": compiled}, tmp_path / "site", demo=False)
+    (tmp_path / "site" / "index.html").write_text(INLINE % sample, encoding="utf-8", newline="")
+    with serving(tmp_path / "site") as (_, (host, port)):
+        for _ in range(2):  # the second time the server says that the page has not changed
+            page.goto(f"http://{host}:{port}/")
+            expect(page).to_have_title("rgb(1, 2, 3)", timeout=60_000)
+    assert page.evaluate("globalThis.attacked") is None
+
+
+def test_only_code_that_stands_in_the_page_is_allowed() -> None:
+    """SHA-256 of `f()` by `printf 'f()' | openssl dgst -sha256 -binary | base64`."""
+    given = server.policy(b"<script src=a.js>g()</script><script>f()</script><p onclick='h()'>f()</p>")
+    scripts = next(rule for rule in given.split("; ") if rule.startswith("script-src"))
+    assert scripts == "script-src 'self' 'wasm-unsafe-eval' 'sha256-GcEEE0IkDzIP5EQ6DXZaDPORqT5RTBELX8Fyzyg9yvo='"
+    assert "'unsafe-inline'" not in given
+
+
+def test_a_page_under_development_is_not_kept(site: Path) -> None:
+    process = start("serve", site, "--port", "0", "--dev")
+    where = address(process)
+    answer = ask(where, "/a.css")
+    again = ask(where, "/a.css", **{"If-None-Match": answer.headers["etag"]})
+    process.kill()
+    _, errors = process.communicate()
+    assert (again.status, again.headers["cache-control"]) == (200, "no-store")
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;" in answer.headers["content-security-policy"]
+    assert "http" not in answer.headers["content-security-policy"]
+    assert "--dev: nothing is cached" in errors
+
+
 def test_several_ranges_are_a_multipart_answer(running: tuple[str, int]) -> None:
     answer = ask(running, "/a.wasm", Range="bytes=0-1,4-5")
     assert answer.status == 206
@@ -145,11 +299,21 @@ def test_only_reading(running: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/../private.txt", "/%2e%2e/private.txt", "/assets/../../private.txt", "//private.txt", "/link.txt", *HIDDEN],
+    [
+        "/../private.txt",
+        "/%2e%2e/private.txt",
+        "/assets/../../private.txt",
+        "//private.txt",
+        "/link.txt",
+        *HIDDEN,
+        *ENCODED,
+        *ABSOLUTE,
+    ],
 )
 def test_nothing_outside_the_folder(running: tuple[str, int], path: str) -> None:
     answer = ask(running, path)
     assert answer.status == 404
+    assert b"root:" not in answer.body
     assert b"secret" not in answer.body
 
 

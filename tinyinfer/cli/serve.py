@@ -25,9 +25,12 @@ Port = Annotated[
     int, typer.Option(metavar="N", min=0, max=65535, help="The next free port is taken if it is in use; 0: any.")
 ]
 Host = Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 serves the whole network.")]
+Dev = Annotated[
+    bool, typer.Option("--dev", help="For a page under development: nothing is cached, inline code and eval may run.")
+]
 
 
-def serve(sources: Sources, port: Port = 8000, host: Host = "127.0.0.1", shape: Shapes = []) -> None:
+def serve(sources: Sources, port: Port = 8000, host: Host = "127.0.0.1", shape: Shapes = [], dev: Dev = False) -> None:
     r"""Serve a bundle on this machine, with the types and headers that the web runtime wants, until Ctrl-C.
 
     Needs the extra `serve`: pip install 'tinyinfer\[serve]'
@@ -36,10 +39,11 @@ def serve(sources: Sources, port: Port = 8000, host: Host = "127.0.0.1", shape: 
 
       tinyinfer serve dist/site
       tinyinfer serve model.onnx --port 0
+      tinyinfer serve dist/site --dev     (while you write a page: reload shows every change)
       tinyinfer serve digits.tinf     (a model of this name brings the demo page)
     """
     if len(sources) == 1 and sources[0].is_dir():
-        serve_folder(sources[0], host, port)
+        serve_folder(sources[0], host, port, dev)
         return
     folders = [str(path) for path in sources if path.is_dir()]
     if folders:
@@ -48,10 +52,10 @@ def serve(sources: Sources, port: Port = 8000, host: Host = "127.0.0.1", shape: 
         folder = Path(scratch, "site")
         models = read_models(sources, shape)
         write_bundle(models, folder, DEMO_MODEL in models)
-        serve_folder(folder, host, port)
+        serve_folder(folder, host, port, dev)
 
 
-def serve_folder(folder: Path, host: str, port: int) -> None:
+def serve_folder(folder: Path, host: str, port: int, dev: bool = False) -> None:
     """Serve `folder`, print its URL, and return on Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server.application(folder)  # what is missing is told before a port is taken
@@ -60,6 +64,10 @@ def serve_folder(folder: Path, host: str, port: int) -> None:
         if port not in (0, taken):
             console.note(f"port {port} is in use; port {taken} is free")
         console.say(f"serving {folder} at {server.url_of(listener)} (Ctrl-C ends)", "bold")
+        if dev:
+            console.note(
+                "--dev: nothing is cached, and the content policy lets inline code, eval and data: URLs through"
+            )
         console.out.file.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            server.serve(folder, listener)
+            server.serve(folder, listener, dev)
