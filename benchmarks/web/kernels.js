@@ -21,7 +21,7 @@ async function prepare({ model, modules, feeds }) {
     return weights;
   });
   reader.write(new Uint8Array(await fetchBytes(model)));
-  const [plan] = reader.end().plans;
+  const [plan] = (await reader.end()).plans;
   const machines = await Promise.all(modules.map(url => start(plan, weights, url)));
   const inputs = await Promise.all(
     feeds.map(async ({ name, url }) => ({ name, data: await fetchBytes(url) })),
