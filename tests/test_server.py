@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import tinyinfer
-from tests.commands import run, start
+from tests.commands import cells, run, start
 from tests.conftest import ROOT
 from tests.small_models import adder, save
 from tests.test_samples import network, samples
@@ -249,6 +251,73 @@ def test_the_sample_of_the_readme_runs_as_printed(page: Page, tmp_path: Path) ->
             page.goto(f"http://{host}:{port}/")
             expect(page).to_have_title("rgb(1, 2, 3)", timeout=60_000)
     assert page.evaluate("globalThis.attacked") is None
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A bundle without a page: a model that takes pictures, one with other types, and one that is damaged."""
+    numbers = adder()
+    old, numbers.graph.input[0].name = numbers.graph.input[0].name, "<i>\"x\" & 'y'"
+    for node in numbers.graph.node:
+        node.input[:] = [numbers.graph.input[0].name if name == old else name for name in node.input]
+    models = {
+        "pictures.tinf": tinyinfer.compile(network(1, 28, "probabilities")).to_bytes(),
+        "a&b sum#1.tinf": tinyinfer.compile(numbers).to_bytes(),
+    }
+    write_bundle(models, tmp_path / "bare", demo=False)
+    (tmp_path / "bare" / "broken.tinf").write_bytes(b"<b>")
+    return tmp_path / "bare"
+
+
+def test_a_bundle_without_a_page_gets_one_with_samples(page: Page, bare: Path, tmp_path: Path) -> None:
+    Image.new("L", (40, 40), 255).save(tmp_path / "white.png")
+    session = tinyinfer.InferenceSession(bare / "pictures.tinf")
+    with serving(bare) as (_, (host, port)):
+        page.goto(f"http://{host}:{port}/")
+        forms, answers = page.locator("form"), page.locator("form + pre")
+        expect(forms).to_have_count(2)
+        forms.nth(0).locator("button").click()
+        expect(answers.nth(0)).to_contain_text("float32", timeout=60_000)
+        forms.nth(1).locator("button").click()
+        expect(answers.nth(1)).to_contain_text("simd128", timeout=60_000)
+        for picked in (False, True):
+            if picked:
+                forms.nth(1).locator("input").set_input_files(tmp_path / "white.png")
+                forms.nth(1).locator("button").click()
+            expected = session.run({"image": np.full((1, 1, 28, 28), picked, np.float32)})["probabilities"].ravel()
+            expect(answers.nth(1)).to_contain_text(
+                f"largest: {expected.max():.6g} at {expected.argmax()}", timeout=60_000
+            )
+        expect(page.locator(".error")).to_have_text(re.compile("^broken.tinf: "))
+        assert page.locator("i, b").count() == 0
+        assert "index.js" in page.locator("table").last.inner_text()
+
+
+def test_the_samples_of_that_page_run(page: Page, bare: Path) -> None:
+    with serving(bare) as (_, (host, port)):
+        page.goto(f"http://{host}:{port}/")
+        codes = page.locator("pre code").all_inner_texts()
+        assert len(codes) == 2
+        for n, code in enumerate(codes):
+            script = f'<!doctype html><script type="module">\n{code}\ndocument.title = "done {n}";</script>'
+            (bare / "try.html").write_text(script, encoding="utf-8")
+            page.goto(f"http://{host}:{port}/try.html")
+            expect(page).to_have_title(f"done {n}", timeout=60_000)
+
+
+def test_what_is_served_is_printed(bare: Path) -> None:
+    process = start("serve", bare, "--port", "0")
+    assert ask(address(process), "/").status == 200
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=300)
+    assert cells(out, "index.js")[1] == f"{(bare / 'index.js').stat().st_size:,}"
+    assert "probabilities" in cells(out, "pictures.tinf")[2]
+
+
+def test_a_folder_that_is_no_bundle_is_not_listed(site: Path) -> None:
+    (site / "index.html").unlink()
+    with serving(site) as (_, where):
+        assert ask(where, "/").status == 404
 
 
 def test_only_code_that_stands_in_the_page_is_allowed() -> None:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tinyinfer import listing
 from tinyinfer.errors import TinyInferError
 
 if TYPE_CHECKING:
@@ -83,10 +84,12 @@ def application(folder: Path, dev: bool = False) -> ASGIApp:
     """The ASGI application that serves `folder`; TinyInferError when starlette is not installed.
 
     The policy of a page allows the scripts and styles that stand in the page itself, by their hashes. With `dev` it
-    allows all of the page's own origin, and nothing is kept by browsers.
+    allows all of the page's own origin, and nothing is kept by browsers. A bundle without a page gets `listing.page`.
     """
     try:
         from starlette.applications import Starlette
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import HTMLResponse
         from starlette.routing import Mount
         from starlette.staticfiles import StaticFiles
     except ImportError:
@@ -100,6 +103,12 @@ def application(folder: Path, dev: bool = False) -> ASGIApp:
             if not dev and Path(full_path).suffix in (".html", ".htm"):
                 response.headers[CSP] = policy(Path(full_path).read_bytes())
             return response
+
+        async def get_response(self, path: str, scope: Scope) -> Response:
+            if path == "." and scope["method"] in ("GET", "HEAD") and listing.is_wanted(folder):
+                content = await run_in_threadpool(listing.page, folder)
+                return HTMLResponse(content, headers={} if dev else {CSP: policy(content.encode())})
+            return await super().get_response(path, scope)
 
     return _with_headers(Starlette(routes=[Mount("/", Files(directory=folder, html=True))]), dev)
 

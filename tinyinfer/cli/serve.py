@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
-from tinyinfer import server
+from tinyinfer import listing, server
 from tinyinfer.bundle import DEMO_MODEL
 from tinyinfer.bundle import bundle as write_bundle
 from tinyinfer.cli import console
 from tinyinfer.cli.bundle import read_models
 from tinyinfer.cli.options import Shapes
 from tinyinfer.errors import TinyInferError
+from tinyinfer.wasm_backend.tinf import ModelFile
 
 Sources = Annotated[
     list[Path], typer.Argument(metavar="FOLDER | MODEL...", help="A bundle's folder, or models to bundle first.")
@@ -59,15 +60,27 @@ def serve_folder(folder: Path, host: str, port: int, dev: bool = False) -> None:
     """Serve `folder`, print its URL, and return on Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server.application(folder)  # what is missing is told before a port is taken
-    with server.listen(host, port) as listener:
+    with contextlib.suppress(KeyboardInterrupt), server.listen(host, port) as listener:
         taken = listener.getsockname()[1]
         if port not in (0, taken):
             console.note(f"port {port} is in use; port {taken} is free")
         console.say(f"serving {folder} at {server.url_of(listener)} (Ctrl-C ends)", "bold")
+        show_served(folder)
         if dev:
             console.note(
                 "--dev: nothing is cached, and the content policy lets inline code, eval and data: URLs through"
             )
         console.out.file.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve(folder, listener, dev)
+        server.serve(folder, listener, dev)
+
+
+def show_served(folder: Path) -> None:
+    """Print the files that are served, and what the models among them take and give."""
+    models = listing.models_of(folder)
+    rows: list[list[console.Cell]] = []
+    for name, nbytes in listing.files_of(folder).items():
+        model = models.get(name)
+        told = model.plans[0].signature if isinstance(model, ModelFile) else str(model or "")
+        rows.append([name, nbytes, told])
+    if rows:
+        console.show_table("", ["file", ">bytes", "model"], rows)
