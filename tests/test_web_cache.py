@@ -387,7 +387,8 @@ IN_TURN = """async ({ names, kernels, maxBytes }) => {
     for (const name of names) {
         await (await InferenceSession.create(`/${name}`)).release();
         const last = async () => (await kept()).slice(-2);
-        while ((await last()).sort().join() !== [kernels, name].sort().join()) {
+        for (let i = 0; (await last()).sort().join() !== [kernels, name].sort().join(); i++) {
+            if (i > 2000) throw new Error(`kept in the order ${await kept()} after ${name}`);
             await new Promise(resolve => setTimeout(resolve, 10));
         }
     }
