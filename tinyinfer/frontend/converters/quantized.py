@@ -253,28 +253,24 @@ def _zero_operands(ctx: Context, left: Value, right: Value) -> list[Value]:
     return zeros
 
 
-def _require_matrices(ctx: Context, a: int, b: int, *of_a: int) -> None:
-    """Vectors, and scales or zero points for each row of A, are ONNX's but not supported."""
-    for index in (a, b):
-        value = ctx.input(index)
-        if value.type.rank < 2:
-            what = f"input {index} ({ctx.operand_names[index]}) is {value.type}"
-            raise ctx.error(f"{what}; accepted: rank ≥ 2: add a dimension with Unsqueeze", UnsupportedError)
-    for index in of_a:
+def _refuse_rows(ctx: Context, *indices: int) -> None:
+    """Scales or zero points for each row of A are ONNX's but not supported."""
+    a = ctx.input(0)
+    for index in indices:
         values = ctx.optional(index)
-        if values is not None and values.type.size != 1 and values.type.size == ctx.input(a).shape[-2]:
+        if values is not None and values.type.size != 1 and a.type.rank > 1 and values.type.size == a.shape[-2]:
             what = f"input {index} ({ctx.operand_names[index]}) has a value for each row of A"
             raise ctx.error(f"{what}; accepted: one value", UnsupportedError)
 
 
 def matmul_integer(ctx: Context) -> Value:
-    _require_matrices(ctx, 0, 1, 2)
+    _refuse_rows(ctx, 2)
     a, b = ctx.input(0), ctx.input(1)
     return product(ctx, "MatMulInteger", a, b, *_zero_operands(ctx, a, b))
 
 
 def qlinear_matmul(ctx: Context) -> Value:
-    _require_matrices(ctx, 0, 3, 1, 2)
+    _refuse_rows(ctx, 1, 2)
     a, b = _scaled(ctx, 0), _scaled(ctx, 3, single=False)
     scale, y = _result(ctx, 6, a.value.dtype)
     zeros = _constants(ctx, a_zero=a.zero, b_zero=b.zero)
